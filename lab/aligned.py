@@ -1,0 +1,111 @@
+"""A take on one clock: what sync hands to the writer of the layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lab.streams import Channel
+from lab.take import TakeRecord
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class StreamReport:
+    """One line of the table that ends each take.
+
+    ``lost`` counts samples missing by counter; ``lost_ambiguous`` says that the counter may have wrapped
+    more often than could be told. ``drift_ppm`` is the measured rate against the asked one.
+    ``arrival_spread_ms`` is the p99 of the arrival delay beyond the fastest. ``uncertainty_*_ms`` is the
+    standard error of the mapping to session time. ``method`` says what the time stamps rest on.
+    """
+
+    stream: str
+    rate_asked_hz: float
+    rate_measured_hz: float
+    samples: int
+    lost: int
+    lost_ambiguous: bool
+    gaps: int
+    drift_ppm: float
+    arrival_spread_ms: float
+    uncertainty_p50_ms: float
+    uncertainty_p99_ms: float
+    latency_s: float
+    method: str
+    in_sync: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class AlignedStream:
+    """A sampled stream in session time.
+
+    ``time_s`` is float64 (samples,), strictly increasing; ``values`` (samples, channels) as recorded, without the
+    counter; ``counter`` int64 (samples,) unwrapped.
+    """
+
+    name: str
+    device: str
+    content_type: str
+    channels: tuple[Channel, ...]
+    rate_hz: float
+    time_s: Float64
+    values: npt.NDArray[Any]
+    counter: npt.NDArray[np.int64]
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class AlignedView:
+    """A camera's frames in session time, one entry a frame record, in order.
+
+    ``index`` is the frame's position in the raw video file, -1 for a frame that could not be kept;
+    ``pts_us`` its presentation time in the file in microseconds.
+    """
+
+    view: str
+    codec: str
+    width: int
+    height: int
+    rate_hz: float
+    frame_id: npt.NDArray[np.int64]
+    time_s: Float64
+    index: npt.NDArray[np.int64]
+    pts_us: npt.NDArray[np.int64]
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class Pose:
+    """FLEX's 21 joints: ``positions_m`` (frames, 21, 3), z up, NaN where absent; ``time_s`` (frames,)."""
+
+    stream: str
+    rate_hz: float
+    time_s: Float64
+    positions_m: Float64
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class AlignedTake:
+    """Everything of one take on session time.
+
+    ``raw_digest`` is the hash of the raw bytes (hex). ``emg`` is in microvolt; ``emg_envelope`` (samples,
+    channels) shares its times. ``heart_rate`` and ``breath_rate`` are one channel each, per minute.
+    """
+
+    record: TakeRecord
+    raw_digest: str
+    pose: Pose | None
+    emg: AlignedStream | None
+    emg_envelope: Float64 | None
+    heart_rate: AlignedStream | None
+    breath_rate: AlignedStream | None
+    views: tuple[AlignedView, ...]
+    reports: tuple[StreamReport, ...]
+    reference_view: str | None

@@ -1,0 +1,106 @@
+"""A take: what was asked, and the record of it that ``take.json`` holds."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lab.actions import Skill
+
+SUBJECT: Final = re.compile(r"[A-Za-z0-9]{1,32}")
+SESSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+TAKE: Final = re.compile(r"A\d\d-\d\d+")
+
+TakeState = Literal["recording", "complete", "recovered", "failed"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClockAnchor(_Model):
+    """Session time and UTC, read together: ``utc`` is ISO 8601 at session time ``session_s``.
+
+    The two clocks were read within ``width_s`` of each other.
+    """
+
+    session_s: float
+    utc: str
+    width_s: float
+
+
+class StreamRecord(_Model):
+    """One recorded stream. ``stream_id`` is its id in ``streams.xdf``; stamps are host time."""
+
+    stream_id: int
+    name: str
+    device: str
+    source_id: str
+    samples: int = 0
+    ended: bool = True
+
+
+class ViewRecord(_Model):
+    """One camera's files. ``frames`` counts the rows of the frame records, ``encoded`` those in the video."""
+
+    view: str
+    video: str
+    records: str
+    codec: str
+    width: int
+    height: int
+    frames: int = 0
+    encoded: int = 0
+
+
+class Event(_Model):
+    """Something that happened during the take, in session time: an operator's act, an alarm."""
+
+    session_s: float
+    kind: str
+    text: str
+
+
+class TakeRecord(_Model):
+    """The content of ``take.json``: what was asked, what ran, and how it ended."""
+
+    version: Literal[1] = 1
+    subject: str
+    session: str
+    take: str
+    action: str
+    skill: Skill | None = None
+    load_kg: float | None = None
+    expected_repetitions: int | None = None
+    state: TakeState
+    simulated: bool
+    simulated_devices: tuple[str, ...] = ()
+    rig: dict[str, Any]
+    software: dict[str, str]
+    started: ClockAnchor
+    recording_s: float | None = Field(None, description="Session time at which 'recording' was announced.")
+    stopped: ClockAnchor | None = None
+    stop_reason: str = ""
+    streams: tuple[StreamRecord, ...] = ()
+    views: tuple[ViewRecord, ...] = ()
+    events: tuple[Event, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Unique id of the take in a dataset: subject, session and take."""
+        return f"{self.subject}_{self.session}_{self.take}"
+
+
+__all__ = [
+    "SESSION",
+    "SUBJECT",
+    "TAKE",
+    "ClockAnchor",
+    "Event",
+    "StreamRecord",
+    "TakeRecord",
+    "TakeState",
+    "ViewRecord",
+]
