@@ -1,0 +1,75 @@
+"""The contract that every driver keeps: device -> chunks.
+
+A driver is a frozen config and a class. It knows nothing of LSL, files or the rig; the worker that
+composes it with a publisher does. The calls come in this order, from one thread::
+
+    driver = Driver(config, clock)
+    driver.open()                      # connect; DeviceError with one clear sentence if it cannot
+    driver.streams()                   # what it will send
+    driver.start(TakeStart(...))       # once a take; devices that run by themselves ignore it
+    driver.read() ...                  # Chunk, Frame, or None when nothing came within about 0.2 s
+    driver.close()                     # any number of times
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from drivers.host_clock import HostClock
+from lab.streams import Chunk, Frame, StreamSpec
+
+
+class DriverConfig(BaseModel):
+    """Base of all driver configs: frozen, and no key it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EndOfStream(Exception):  # noqa: N818 - DESIGN.md's name; it is no error
+    """A replay or a simulated performance is over. Not a fault."""
+
+
+@dataclass(frozen=True)
+class TakeStart:
+    """What a device is told when a take begins.
+
+    ``t0_s`` is the host time at which replays and simulations play their first sample, the same for all
+    devices. ``truth_folder`` is where simulated devices write what they really did, if asked to; ``device``
+    names the file there.
+    """
+
+    device: str
+    t0_s: float
+    truth_folder: Path | None = None
+
+
+class Driver(Protocol):
+    """What a worker needs of a driver. See the module docstring for the order of calls."""
+
+    Config: ClassVar[type[DriverConfig]]
+
+    def __init__(self, config: DriverConfig, clock: HostClock) -> None: ...
+
+    def open(self) -> None:
+        """Connect and check the device. Raises DeviceError."""
+
+    def streams(self) -> tuple[StreamSpec, ...]:
+        """Return what the device sends; valid once open."""
+        ...
+
+    def start(self, take: TakeStart) -> None:
+        """Begin to play, for devices that do not run by themselves."""
+
+    def read(self) -> Chunk | Frame | None:
+        """Return what arrived next, or None after about 0.2 s without anything.
+
+        Raises EndOfStream when a replay is over and DeviceError when the device fails.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the device. May be called at any time and more than once."""

@@ -1,0 +1,174 @@
+"""Chunks and frame rows into LSL outlets, with XDF's metadata conventions.
+
+Beside every sampled stream runs ``<name>.clock``. Metadata follow the XDF wiki's pages for MoCap, EMG and
+video; what XDF has no words for stands under ``desc/flex_capture``.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+import numpy as np
+
+from lab.streams import CLOCK_LABELS, CLOCK_SUFFIX, COUNTER_LABEL, COUNTER_MODULUS, Channel, Chunk, StreamSpec
+
+#: Largest count that each sample format holds exactly, as a power of two.
+_MODULUS: Final = {"int8": 2**7, "int16": 2**15}
+
+#: Seconds (or hundreds of samples of an irregular stream) an outlet keeps for a consumer that has stalled.
+_BUFFER_S: Final = 360
+
+
+def counter_modulus(spec: StreamSpec) -> int:
+    """Return what ``sample_counter`` is published modulo, so that the stream's format holds it exactly."""
+    return _MODULUS.get(spec.format, COUNTER_MODULUS)
+
+
+def source_id(host: str, device: str, stream: str, run: str) -> str:
+    """Return the source id of a stream: the same across restarts of its driver within one run."""
+    return f"flex-capture/{host}/{device}/{stream}/{run}"
+
+
+def _software_version() -> str:
+    try:
+        return version("flex-capture")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _append(parent: Any, name: str, **children: str) -> Any:
+    node = parent.append_child(name)
+    for key, value in children.items():
+        node.append_child_value(key, value)
+    return node
+
+
+def _stream_info(
+    device: str, spec: StreamSpec, name: str, channels: Sequence[Channel], sample_format: str, run: str
+) -> Any:
+    import pylsl
+
+    info = pylsl.StreamInfo(
+        name,
+        spec.content_type,
+        len(channels),
+        spec.rate_hz,
+        sample_format,
+        source_id(socket.gethostname(), device, name, run),
+    )
+    desc = info.desc()
+    _append(desc, "acquisition", manufacturer=spec.manufacturer, model=spec.model, serial_number=spec.serial)
+    listing = desc.append_child("channels")
+    for channel in channels:
+        fields = {"label": channel.label, "unit": channel.unit, "type": channel.type}
+        if channel.marker:
+            fields["marker"] = channel.marker
+        _append(listing, "channel", **fields)
+    if spec.video is not None:
+        _append(
+            desc,
+            "encoding",
+            width=str(spec.video.width),
+            height=str(spec.video.height),
+            color_format="YUV",
+            codec=spec.video.codec,
+        )
+    facts = {
+        "version": _software_version(),
+        "device": device,
+        "stream": name,
+        "counter_origin": spec.counter_origin,
+        "counter_modulus": str(counter_modulus(spec)),
+        "simulated": "yes" if spec.simulated else "no",
+    }
+    node = _append(desc, "flex_capture", **facts)
+    if spec.details:
+        _append(node, "details", **spec.details)
+    return info
+
+
+class SampledPublisher:
+    """A sampled stream and its ``.clock`` stream as two outlets."""
+
+    def __init__(self, device: str, spec: StreamSpec, run: str) -> None:
+        """Create the outlets; they are discoverable at once."""
+        import pylsl
+
+        self.name = spec.published_name(device)
+        self._modulus = counter_modulus(spec)
+        self._dtype = np.dtype({"double64": "float64"}.get(spec.format, spec.format))
+        channels = (*spec.channels, Channel(COUNTER_LABEL, "count", "Counter"))
+        self._samples = pylsl.StreamOutlet(
+            _stream_info(device, spec, self.name, channels, spec.format, run), max_buffered=_BUFFER_S
+        )
+        clock_spec = StreamSpec("Clock", (), 0.0, simulated=spec.simulated, counter_origin=spec.counter_origin)
+        clock_channels = tuple(
+            Channel(label, unit, "Clock") for label, unit in zip(CLOCK_LABELS, ("count", "s", "s"), strict=True)
+        )
+        clock_name = self.name + CLOCK_SUFFIX
+        self._clock = pylsl.StreamOutlet(
+            _stream_info(device, clock_spec, clock_name, clock_channels, "double64", run), max_buffered=_BUFFER_S
+        )
+        host = socket.gethostname()
+        self.sources = {
+            self.name: source_id(host, device, self.name, run),
+            clock_name: source_id(host, device, clock_name, run),
+        }
+        self.last_counter: int | None = None
+        self.samples = 0
+        self.rows = 0
+
+    @property
+    def published(self) -> dict[str, int]:
+        """Samples published so far by stream name."""
+        return dict(zip(self.sources, (self.samples, self.rows), strict=True))
+
+    def subscribed(self, timeout_s: float) -> bool:
+        """Wait until someone receives both streams."""
+        return bool(self._samples.wait_for_consumers(timeout_s) and self._clock.wait_for_consumers(timeout_s))
+
+    def publish(self, chunk: Chunk) -> None:
+        """Push a chunk: the stamp is the arrival of its last byte, the counter its last channel."""
+        values = np.empty((len(chunk.values), chunk.values.shape[1] + 1), dtype=self._dtype)
+        values[:, :-1] = chunk.values
+        values[:, -1] = chunk.counters % self._modulus
+        self._samples.push_chunk(values, chunk.arrival_s)
+        last = int(chunk.counters[-1])
+        self._clock.push_sample([float(last), chunk.arrival_s, chunk.device_time_s], chunk.arrival_s)
+        self.last_counter = last
+        self.samples += len(values)
+        self.rows += 1
+
+
+class FramePublisher:
+    """A camera's stream: one row a frame."""
+
+    def __init__(self, device: str, spec: StreamSpec, run: str) -> None:
+        """Create the outlet; it is discoverable at once."""
+        import pylsl
+
+        self.name = spec.published_name(device)
+        self._outlet = pylsl.StreamOutlet(
+            _stream_info(device, spec, self.name, spec.channels, "double64", run), max_buffered=_BUFFER_S
+        )
+        self.sources = {self.name: source_id(socket.gethostname(), device, self.name, run)}
+        self.rows = 0
+
+    @property
+    def published(self) -> dict[str, int]:
+        """Rows published so far by stream name."""
+        return {self.name: self.rows}
+
+    def subscribed(self, timeout_s: float) -> bool:
+        """Wait until someone receives the stream."""
+        return bool(self._outlet.wait_for_consumers(timeout_s))
+
+    def publish(self, frame_id: int, device_time_s: float, arrival_s: float, pts_us: int, *, encoded: bool) -> None:
+        """Push one row. ``pts_us`` is the frame's time in the video file, ``encoded`` whether it is in there."""
+        row = [float(frame_id), device_time_s, arrival_s, float(pts_us), float(encoded)]
+        self._outlet.push_sample(row, arrival_s if math.isfinite(arrival_s) else 0.0)
+        self.rows += 1
