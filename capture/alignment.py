@@ -1,0 +1,104 @@
+"""A raw take on one clock: sync and calibration applied to what storage read back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from calibration.markers import joints_from_markers
+from calibration.units import voltage_factor_uv
+from lab.aligned import AlignedStream, AlignedTake, AlignedView, Pose, StreamReport
+from lab.marker_map import MarkerMap
+from lab.recorded import RecordedTake
+from sync.align import align_stream, align_view
+from sync.envelope import emg_envelope
+
+
+def align_take(take: RecordedTake) -> AlignedTake:
+    """Put every stream and view of a take on session time and name what they are.
+
+    The rig that ``take.json`` carries gives latencies, tolerance, marker maps and the reference view. The pose is the
+    first MoCap stream that becomes joints, sEMG the first stream of type EMG, in microvolt.
+    """
+    rig = take.record.rig
+    devices: dict[str, dict[str, Any]] = {device["name"]: device for device in rig.get("device", [])}
+    tolerance_ms = float(rig.get("max_uncertainty_ms", 5.0))
+    streams: list[AlignedStream] = []
+    views: list[AlignedView] = []
+    reports: list[StreamReport] = []
+    for stream in take.streams:
+        aligned, report = align_stream(stream, _latency_s(devices, stream.device), tolerance_ms)
+        streams.append(aligned)
+        reports.append(report)
+    for view in take.views:
+        aligned_view, report = align_view(view, _latency_s(devices, view.stream.device), tolerance_ms)
+        views.append(aligned_view)
+        reports.append(report)
+    emg = next((_in_microvolt(stream) for stream in streams if stream.content_type.upper() == "EMG"), None)
+    return AlignedTake(
+        record=take.record,
+        raw_digest=take.digest,
+        pose=_first_pose(streams, devices),
+        emg=emg,
+        emg_envelope=None if emg is None else emg_envelope(emg.values, emg.rate_hz, emg.time_s),
+        heart_rate=_one_channel(streams, "HeartRate"),
+        breath_rate=_one_channel(streams, "BreathRate"),
+        views=tuple(views),
+        reports=tuple(reports),
+        reference_view=rig.get("reference_view") or (views[0].view if views else None),
+    )
+
+
+def _latency_s(devices: dict[str, dict[str, Any]], name: str) -> float:
+    return float(devices.get(name, {}).get("latency_s", 0.0))
+
+
+def _first_pose(streams: list[AlignedStream], devices: dict[str, dict[str, Any]]) -> Pose | None:
+    for stream in streams:
+        if stream.content_type.lower() == "mocap":
+            pose = _pose(stream, devices.get(stream.device, {}).get("marker_map"))
+            if pose is not None:
+                return pose
+    return None
+
+
+def _pose(stream: AlignedStream, marker_map: dict[str, Any] | None) -> Pose | None:
+    """Return FLEX's joints of a MoCap stream, or None where it has no positions."""
+    columns: dict[str, dict[str, int]] = {}
+    unit = "meters"
+    for index, channel in enumerate(stream.channels):
+        if channel.type.startswith("Position"):
+            columns.setdefault(channel.marker or channel.label[:-2], {})[channel.type[-1]] = index
+            unit = channel.unit or unit
+    markers = {name: axes for name, axes in columns.items() if set(axes) == {"X", "Y", "Z"}}
+    if not markers:
+        return None
+    picked = [[axes[axis] for axis in "XYZ"] for axes in markers.values()]
+    positions = stream.values[:, np.asarray(picked)].astype(np.float64)
+    joints = MarkerMap.identity() if marker_map is None else MarkerMap.model_validate(marker_map)
+    return Pose(
+        stream=stream.name,
+        rate_hz=stream.rate_hz,
+        time_s=stream.time_s,
+        positions_m=joints_from_markers(tuple(markers), positions, unit, joints),
+        simulated=stream.simulated,
+    )
+
+
+def _in_microvolt(stream: AlignedStream) -> AlignedStream:
+    factors = np.array([voltage_factor_uv(channel.unit) for channel in stream.channels])
+    return replace(
+        stream,
+        channels=tuple(replace(channel, unit="microvolts") for channel in stream.channels),
+        values=(stream.values * factors).astype(np.float32),
+    )
+
+
+def _one_channel(streams: list[AlignedStream], channel_type: str) -> AlignedStream | None:
+    for stream in streams:
+        for index, channel in enumerate(stream.channels):
+            if channel.type == channel_type:
+                return replace(stream, channels=(channel,), values=stream.values[:, index : index + 1])
+    return None

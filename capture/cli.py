@@ -1,0 +1,76 @@
+"""``flex-capture``: the one way in. A command a file in ``capture/commands``."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import click
+
+from capture.commands.doctor import doctor
+from capture.commands.record import record
+from capture.commands.resegment import resegment
+from capture.commands.validate import validate
+from lab.errors import FlexCaptureError
+
+_INTERRUPTED = 130
+_FAILED = 3
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100})
+@click.option("--debug", is_flag=True, help="Show where in the program an error came from.")
+@click.version_option(package_name="flex-capture", prog_name="flex-capture")
+def group(debug: bool) -> None:
+    """Record FLEX-style fitness data: MoCap, cameras, sEMG, heart and breath rate, on one clock."""
+
+
+group.add_command(record)
+group.add_command(resegment)
+group.add_command(validate)
+group.add_command(doctor)
+
+
+def main() -> None:
+    """Run the command line and leave with the exit code that the design promises."""
+    _use_utf8()
+    debug = "--debug" in sys.argv
+    try:
+        code = group.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except FlexCaptureError as error:
+        if debug:
+            traceback.print_exc()
+        for problem in error.problems:
+            click.echo(f"flex-capture: {problem}", err=True)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        click.echo("flex-capture: interrupted", err=True)
+        code = _INTERRUPTED
+    except BrokenPipeError:
+        code = _FAILED
+    except Exception as error:  # noqa: BLE001 - an operator sees a sentence, not a traceback
+        if debug:
+            traceback.print_exc()
+        click.echo(
+            f"flex-capture: something unexpected failed ({type(error).__name__}: {error}); run it again with"
+            " `flex-capture --debug …` and report what it prints",
+            err=True,
+        )
+        code = _FAILED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _use_utf8() -> None:
+    """Let terminals with an old code page show what they can instead of failing on a dot."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""The operator's terminal: a live table and bars where there is a terminal, plain lines where there is none."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+_PLAIN_PERIOD_S: Final = 5.0
+
+
+@dataclass(frozen=True)
+class StreamRow:
+    """One line of the live table. ``age_s`` is the time since the last sample."""
+
+    name: str
+    state: str
+    rate_asked_hz: float
+    rate_measured_hz: float
+    samples: int
+    lost: int
+    age_s: float
+
+
+@dataclass(frozen=True)
+class LiveStatus:
+    """What the operator sees while a take runs."""
+
+    title: str
+    elapsed_s: float
+    rows: tuple[StreamRow, ...]
+    disk_left_bytes: int
+    take_bytes: int
+    queue_fill: float
+    hint: str
+    alarms: tuple[str, ...] = ()
+
+
+class Console:
+    """Everything that is shown. ``plain`` forces plain lines."""
+
+    def __init__(self, *, plain: bool = False) -> None:
+        """Look at what kind of terminal there is."""
+        from rich.console import Console as RichConsole
+
+        self._rich = RichConsole(highlight=False, soft_wrap=True)
+        self.interactive = self._rich.is_terminal and sys.stdin.isatty() and not plain
+        self._animated = self._rich.is_terminal and not plain
+        self._live: Any = None
+        self._last_plain_s = -_PLAIN_PERIOD_S
+
+    def line(self, text: str, style: str = "") -> None:
+        """Print one line. Square brackets in ``text`` are printed as they are."""
+        self._rich.print(text, style=style or None, markup=False)
+
+    def error(self, text: str) -> None:
+        """Print a sentence about something that failed."""
+        self._rich.print(text, style="bold red", markup=False)
+
+    def warning(self, text: str) -> None:
+        """Print a sentence the operator should read."""
+        self._rich.print(text, style="yellow", markup=False)
+
+    def simulated(self, devices: Sequence[str]) -> None:
+        """Say loudly that devices are simulated."""
+        names = ", ".join(devices)
+        if self._animated:
+            self._rich.rule("[bold black on yellow] SIMULATED DEVICES [/]", style="yellow")
+            self._rich.print(
+                f"{names}: no person, no sensor; for practice and tests only", style="yellow", markup=False
+            )
+            self._rich.rule(style="yellow")
+        else:
+            self.line(f"*** SIMULATED DEVICES: {names} (for practice and tests only) ***")
+
+    def countdown(self, seconds: int) -> None:
+        """Count down aloud to the start."""
+        for left in range(seconds, 0, -1):
+            self._rich.print(f"  starts in {left} …", style="bold", end="\r" if self._animated else "\n")
+            time.sleep(1.0)
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """Show that something is under way."""
+        if self._animated:
+            with self._rich.status(text):
+                yield
+        else:
+            self.line(text)
+            yield
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Keep a live table on the screen; fill it through ``show``."""
+        if not self._animated:
+            yield
+            return
+        from rich.live import Live
+
+        with Live(console=self._rich, refresh_per_second=8, transient=True) as live:
+            self._live = live
+            try:
+                yield
+            finally:
+                self._live = None
+
+    def show(self, status: LiveStatus) -> None:
+        """Show the newest state of the take."""
+        if self._live is not None:
+            self._live.update(_table(status))
+            return
+        now_s = time.monotonic()
+        if now_s - self._last_plain_s >= _PLAIN_PERIOD_S:
+            self._last_plain_s = now_s
+            self.line(_plain(status))
+
+    @contextmanager
+    def progress(self) -> Iterator[Any]:
+        """Yield ``report(stage, done, total)`` that draws a bar a stage."""
+        if not self._animated:
+            yield self._plain_progress()
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        with Progress(
+            TextColumn("{task.description:<22}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._rich,
+            transient=True,
+        ) as bars:
+            tasks: dict[str, Any] = {}
+
+            def report(stage: str, done: int, total: int) -> None:
+                if stage not in tasks:
+                    tasks[stage] = bars.add_task(stage, total=total)
+                bars.update(tasks[stage], completed=done, total=total)
+
+            yield report
+
+    def _plain_progress(self) -> Any:
+        said: set[str] = set()
+
+        def report(stage: str, _done: int, _total: int) -> None:
+            if stage not in said:
+                said.add(stage)
+                self.line(f"{stage} …")
+
+        return report
+
+    def ask(self, question: str) -> bool:
+        """Ask a yes/no question; no is the answer to anything but a y."""
+        self._rich.print(f"{question} [y/N] ", end="", markup=False)
+        return input().strip().lower() in {"y", "yes"}
+
+
+def _state_style(state: str) -> str:
+    return {"ok": "green", "ended": "dim", "waiting": "yellow"}.get(state, "bold red")
+
+
+def _table(status: LiveStatus) -> Any:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=status.title, title_style="bold", expand=False)
+    table.add_column("stream")
+    table.add_column("state")
+    for heading in ("asked Hz", "measured Hz", "samples", "lost", "age s"):
+        table.add_column(heading, justify="right")
+    for row in status.rows:
+        table.add_row(
+            row.name,
+            Text(row.state, style=_state_style(row.state)),
+            _number(row.rate_asked_hz),
+            _number(row.rate_measured_hz),
+            f"{row.samples:,}",
+            Text(str(row.lost), style="bold red" if row.lost else ""),
+            "" if row.age_s != row.age_s else f"{row.age_s:.1f}",
+        )
+    foot = (
+        f"{status.elapsed_s:5.1f} s · take {status.take_bytes / 1e6:,.0f} MB"
+        f" · disk left {status.disk_left_bytes / 1e9:,.1f} GB · video queue {status.queue_fill:.0%}"
+    )
+    alarms = [Text(alarm, style="bold red") for alarm in status.alarms[-5:]]
+    return Group(table, Text(foot), *alarms, Text(status.hint, style="bold cyan"))
+
+
+def _plain(status: LiveStatus) -> str:
+    bad = [row for row in status.rows if row.state not in {"ok", "ended"} or row.lost]
+    rows = "; ".join(f"{row.name}: {row.state}, {row.lost} lost, {row.age_s:.1f} s old" for row in bad)
+    return (
+        f"{status.elapsed_s:6.1f} s · {len(status.rows)} streams · {sum(row.samples for row in status.rows)} samples · "
+        f"{status.take_bytes / 1e6:.0f} MB · disk left {status.disk_left_bytes / 1e9:.1f} GB"
+        + (f" · {rows}" if rows else "")
+    )
+
+
+def _number(value: float) -> str:
+    if value != value:
+        return ""
+    return f"{value:.3f}".rstrip("0").rstrip(".") if value else "irregular"

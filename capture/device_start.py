@@ -1,0 +1,79 @@
+"""Before a take: workers come up, their streams are found, and everything missing is named at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from capture.device_process import DeviceProcess
+from capture.messages import Subscribe
+from capture.recorder import ExpectedStream
+from lab.errors import DeviceError
+
+POLL_S: Final = 0.05
+_SUBSCRIBE_S: Final = 15.0
+
+
+def wait_for_devices(processes: Sequence[DeviceProcess], wait_s: float) -> None:
+    """Wait until every worker has opened its device.
+
+    Raises DeviceError with a sentence a device that failed or did not come.
+    """
+    deadline_s = time.monotonic() + wait_s
+    while True:
+        for process in processes:
+            process.poll()
+        waiting = [process for process in processes if process.ready is None and process.failure is None]
+        if not waiting:
+            break
+        if time.monotonic() > deadline_s:
+            break
+        time.sleep(POLL_S)
+    problems = [process.failure.sentence for process in processes if process.failure is not None]
+    problems += [
+        f"device '{process.device}' did not open within {wait_s:.0f} s; check that it is switched on and connected"
+        for process in waiting
+    ]
+    if problems:
+        raise DeviceError(*problems)
+    for process in processes:
+        assert process.ready is not None
+        for spec in process.ready.specs:
+            if spec.video is not None and not (process.device.startswith("view") and not spec.name):
+                problems.append(f"camera '{process.device}' must be called view1 … view9 in the rig file")
+    if problems:
+        raise DeviceError(*problems)
+
+
+def expected_streams(processes: Sequence[DeviceProcess]) -> list[ExpectedStream]:
+    """Return all streams that the ready workers publish."""
+    expected = []
+    for process in processes:
+        assert process.ready is not None
+        specs = {spec.published_name(process.device): spec for spec in process.ready.specs}
+        for name, source_id in process.ready.sources.items():
+            expected.append(ExpectedStream(name, process.device, source_id, specs.get(name)))
+    return expected
+
+
+def wait_for_subscriptions(processes: Sequence[DeviceProcess]) -> None:
+    """Wait until every worker sees a consumer on each of its streams. Raises DeviceError."""
+    for process in processes:
+        process.send(Subscribe())
+    deadline_s = time.monotonic() + _SUBSCRIBE_S
+    while any(process.subscribed is None and process.failure is None for process in processes):
+        if time.monotonic() > deadline_s:
+            break
+        for process in processes:
+            process.poll()
+        time.sleep(POLL_S)
+    problems = [
+        f"the streams of device '{process.device}' could not be subscribed to; check the firewall"
+        if process.failure is None
+        else process.failure.sentence
+        for process in processes
+        if not process.subscribed
+    ]
+    if problems:
+        raise DeviceError(*problems)

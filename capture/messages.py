@@ -1,0 +1,80 @@
+"""What a device worker and the recorder say to each other over the pipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.streams import StreamSpec
+
+
+@dataclass(frozen=True)
+class Subscribe:
+    """To the worker: say when all your streams have a consumer."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """To the worker: a take begins. Replays and simulations play from host time ``t0_s``.
+
+    A camera writes into ``folder``; simulated devices write what they did into ``truth_folder``.
+    """
+
+    t0_s: float
+    folder: Path
+    truth_folder: Path | None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """To the worker: the take ends; hand on what arrived up to now, then close your files."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """From the worker: the device is open and its streams are published, by name their source ids."""
+
+    specs: tuple[StreamSpec, ...]
+    sources: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Subscribed:
+    """From the worker: whether every stream has a consumer."""
+
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """From the worker, a few times a second: what it has published, and how full its video queue is (0 to 1)."""
+
+    published: dict[str, int]
+    queue_fill: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """From the worker: a replay or simulated performance is over."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """From the worker: the device failed, in one sentence. What was written is kept."""
+
+    sentence: str
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """From the worker: files are closed. ``published`` counts the rows of each stream in this take."""
+
+    published: dict[str, int]
+    frames: int = 0
+    encoded: int = 0
+    problems: tuple[str, ...] = field(default_factory=tuple)
+
+
+ToWorker = Subscribe | Start | Stop
+FromWorker = Ready | Subscribed | Progress | Ended | Failed | Stopped

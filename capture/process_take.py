@@ -1,0 +1,54 @@
+"""Raw take -> one clock -> repetitions -> dataset: the same path right after a take and years later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from capture.alignment import align_take
+from lab.aligned import AlignedTake
+from lab.errors import TakeError
+from lab.repetitions import Segmentation
+from storage.flex import write_take
+from storage.raw_take import read_raw_take
+from sync.repetitions import find_repetitions
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class ProcessedTake:
+    """A take that is in the dataset. ``remarks`` are sentences of reader and writer an operator should see."""
+
+    aligned: AlignedTake
+    segmentation: Segmentation
+    remarks: tuple[str, ...]
+
+
+def process_take(folder: Path, dataset: Path, progress: Progress) -> ProcessedTake:
+    """Synchronise, segment and write one sealed raw take into ``dataset``.
+
+    Raises TakeError or LayoutError; the dataset is then as it was.
+    """
+    progress("reading", 0, 1)
+    recorded = read_raw_take(folder)
+    if recorded.record.state == "recording":
+        raise TakeError(f"{folder} was never finished; it must be recovered before it can be used")
+    progress("reading", 1, 1)
+    progress("synchronising", 0, 1)
+    aligned = align_take(recorded)
+    progress("synchronising", 1, 1)
+    progress("finding repetitions", 0, 1)
+    segmentation = segment(aligned)
+    progress("finding repetitions", 1, 1)
+    written = write_take(dataset, folder, aligned, segmentation, progress)
+    return ProcessedTake(aligned, segmentation, (*recorded.notes, *written.remarks))
+
+
+def segment(aligned: AlignedTake) -> Segmentation:
+    """Find the repetitions of a take on its pose; none, with the reason, where there is no pose."""
+    expected = aligned.record.expected_repetitions
+    if aligned.pose is None or len(aligned.pose.time_s) == 0:
+        return Segmentation((), expected, "none", {}, ("there is no pose in this take to find repetitions in",))
+    return find_repetitions(aligned.pose.time_s, aligned.pose.positions_m, expected)

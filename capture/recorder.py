@@ -1,0 +1,299 @@
+"""LSL inlets into ``streams.xdf``: one thread pulls all streams, one probes their clocks each, one syncs the disk.
+
+Stamps are stored as they come, no inlet processes anything. A stream that falls silent or disappears stops no other.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from capture.lsl_settings import ClockProbe, probe_clock
+from lab.errors import DeviceError, TakeError
+from lab.streams import PROBES_LABELS, PROBES_NAME, Channel, StreamSpec
+from storage.xdf_header import build_header, footer_xml
+from storage.xdf_writer import XdfWriter
+
+_PULL_PERIOD_S: Final = 0.03
+_PULL_SAMPLES: Final = 16384
+_PROBE_PERIOD_S: Final = 1.0
+_SYNC_PERIOD_S: Final = 1.0
+#: Minutes of data that an inlet keeps while the recorder is busy; overflow would be seen by counter.
+_INLET_BUFFER_S: Final = 600
+
+
+@dataclass(frozen=True)
+class ExpectedStream:
+    """A stream the recorder waits for: found by ``source_id``, never by name alone."""
+
+    name: str
+    device: str
+    source_id: str
+    spec: StreamSpec | None
+
+
+@dataclass
+class StreamState:
+    """What is known of a stream while it is recorded; read by the console, written by the puller."""
+
+    stream_id: int
+    expected: ExpectedStream
+    rate_hz: float
+    counted: bool
+    modulus: int
+    samples: int = 0
+    lost: int = 0
+    first_stamp_s: float = math.nan
+    last_stamp_s: float = math.nan
+    last_seen_s: float = math.nan
+    last_count: int | None = None
+    gone: bool = False
+    offsets: list[tuple[float, float]] = field(default_factory=list)
+
+    def rate_measured_hz(self) -> float:
+        """Return samples a second over the whole take so far, from stamps; NaN before there are two."""
+        span_s = self.last_stamp_s - self.first_stamp_s
+        return (self.samples - 1) / span_s if self.samples > 1 and span_s > 0 else math.nan
+
+
+class Recorder:
+    """Subscribes to streams and records them into one XDF file."""
+
+    def __init__(self, expected: Sequence[ExpectedStream]) -> None:
+        """Prepare for these streams; nothing is opened yet."""
+        self._expected = tuple(expected)
+        self._inlets: list[Any] = []
+        self._headers: list[str] = []
+        self.streams: list[StreamState] = []
+        self._writer: XdfWriter | None = None
+        self._threads: list[threading.Thread] = []
+        self._stop_probing = threading.Event()
+        self._stop_pulling = threading.Event()
+        self._probes = 0
+        self._probes_id = 0
+        self.failure: str | None = None
+
+    # -- before the take ---------------------------------------------------------------------------------------
+
+    def connect(self, timeout_s: float) -> None:
+        """Find every expected stream by its source id and subscribe.
+
+        Raises DeviceError with one sentence a stream that is missing or there twice.
+        """
+        import pylsl
+
+        found: dict[str, list[Any]] = {}
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            found = {stream.source_id: [] for stream in self._expected}
+            for info in pylsl.resolve_streams(0.3):
+                if info.source_id() in found:
+                    found[info.source_id()].append(info)
+            if all(found.values()) or time.monotonic() > deadline_s:
+                break
+        problems = []
+        for stream in self._expected:
+            infos = found[stream.source_id]
+            if not infos:
+                problems.append(
+                    f"stream '{stream.name}' of device '{stream.device}' did not appear on the network within "
+                    f"{timeout_s:.0f} s; check the firewall for UDP and TCP ports 16571 to 16699"
+                )
+            elif len({info.uid() for info in infos}) > 1:
+                hosts = ", ".join(sorted({info.hostname() for info in infos}))
+                problems.append(
+                    f"stream '{stream.name}' is there twice under one source id ({hosts}); stop one of them"
+                )
+        if problems:
+            raise DeviceError(*problems)
+        for number, stream in enumerate(self._expected, start=1):
+            self._subscribe(number, stream, found[stream.source_id][0])
+
+    def _subscribe(self, stream_id: int, stream: ExpectedStream, info: Any) -> None:
+        import pylsl
+
+        inlet = pylsl.StreamInlet(info, max_buflen=_INLET_BUFFER_S, recover=True, as_numpy=True)
+        try:
+            full = inlet.info(10.0)
+            inlet.open_stream(10.0)
+        except (pylsl.util.TimeoutError, pylsl.util.LostError, RuntimeError) as error:
+            raise DeviceError(
+                f"stream '{stream.name}' of device '{stream.device}' cannot be opened ({error})"
+            ) from error
+        self._inlets.append(inlet)
+        self._headers.append(full.as_xml())
+        labels = full.get_channel_labels() or []
+        spec = stream.spec
+        counted = spec is not None and (spec.video is not None or (bool(labels) and labels[-1] == "sample_counter"))
+        modulus = 0 if spec is None or spec.video is not None else _modulus_of(spec)
+        self.streams.append(StreamState(stream_id, stream, full.nominal_srate(), counted, modulus))
+
+    # -- the take ----------------------------------------------------------------------------------------------
+
+    def start(self, path: Path) -> None:
+        """Create the XDF file, write the headers and begin to record. Raises TakeError."""
+        writer = XdfWriter(path)
+        self._writer = writer
+        self._probes_id = len(self.streams) + 1
+        for state, header in zip(self.streams, self._headers, strict=True):
+            writer.stream_header(state.stream_id, header)
+        channels = tuple(
+            Channel(label, unit, "Clock") for label, unit in zip(PROBES_LABELS, ("", "s", "s", "s"), strict=True)
+        )
+        writer.stream_header(
+            self._probes_id,
+            build_header(
+                name=PROBES_NAME,
+                content_type="Clock",
+                channels=channels,
+                rate_hz=0.0,
+                sample_format="double64",
+                source_id=f"flex-capture/{PROBES_NAME}",
+            ),
+        )
+        self._spawn("puller", self._pull_all)
+        self._spawn("disk-sync", self._sync_disk)
+        for state, inlet in zip(self.streams, self._inlets, strict=True):
+            self._spawn(f"probe-{state.expected.name}", self._probe, state, inlet)
+
+    def all_delivered(self) -> bool:
+        """Whether every stream has delivered a sample."""
+        return all(state.samples > 0 for state in self.streams)
+
+    @property
+    def bytes_written(self) -> int:
+        """Bytes in the XDF file so far."""
+        return self._writer.bytes_written if self._writer is not None else 0
+
+    def drain(self, published: dict[str, int], grace_s: float) -> list[str]:
+        """Keep pulling until each stream has as many samples as were published; name those that have not.
+
+        ``published`` counts samples by stream name.
+        """
+        deadline_s = time.monotonic() + grace_s
+        while time.monotonic() < deadline_s:
+            if all(state.samples >= published.get(state.expected.name, 0) for state in self.streams):
+                break
+            time.sleep(_PULL_PERIOD_S)
+        return [
+            f"stream '{state.expected.name}': {missing} samples did not arrive within {grace_s:.0f} s of the stop"
+            for state in self.streams
+            if (missing := published.get(state.expected.name, 0) - state.samples) > 0
+        ]
+
+    def close(self) -> None:
+        """Stop all threads, write the footers, sync and close the file."""
+        self._stop_probing.set()
+        self._stop_pulling.set()
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+        if self._writer is not None:
+            try:
+                for state in self.streams:
+                    self._writer.stream_footer(
+                        state.stream_id,
+                        footer_xml(state.first_stamp_s, state.last_stamp_s, state.samples, state.offsets),
+                    )
+                self._writer.stream_footer(self._probes_id, footer_xml(math.nan, math.nan, self._probes, []))
+                self._writer.sync()
+            finally:
+                self._writer.close()
+                self._writer = None
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Let go of all streams."""
+        self._inlets.clear()
+
+    # -- threads -----------------------------------------------------------------------------------------------
+
+    def _spawn(self, name: str, target: Any, *args: Any) -> None:
+        thread = threading.Thread(target=self._guarded, args=(target, *args), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _guarded(self, target: Any, *args: Any) -> None:
+        try:
+            target(*args)
+        except TakeError as error:
+            self.failure = self.failure or str(error)
+        except Exception as error:  # noqa: BLE001 - a thread that dies must be seen by the operator
+            self.failure = self.failure or f"the recorder failed: {type(error).__name__}: {error}"
+
+    def _pull_all(self) -> None:
+        while True:
+            last_round = self._stop_pulling.is_set()
+            for state, inlet in zip(self.streams, self._inlets, strict=True):
+                if not state.gone:
+                    self._pull(state, inlet)
+            if last_round:
+                return
+            self._stop_pulling.wait(_PULL_PERIOD_S)
+
+    def _pull(self, state: StreamState, inlet: Any) -> None:
+        import pylsl
+
+        assert self._writer is not None
+        try:
+            while (available := inlet.samples_available()) > 0:
+                values, stamps = inlet.pull_chunk(timeout=0.0, max_samples=min(int(available), _PULL_SAMPLES))
+                if len(stamps) == 0:
+                    return
+                self._writer.samples(state.stream_id, stamps, values)
+                _account(state, values, stamps)
+        except pylsl.util.LostError:
+            state.gone = True
+
+    def _probe(self, state: StreamState, inlet: Any) -> None:
+        assert self._writer is not None
+        previous: ClockProbe | None = None
+        import pylsl
+
+        while not self._stop_probing.is_set():
+            probe = probe_clock(inlet, 1.0)
+            if probe is not None and probe.differs_from(previous):
+                previous = probe
+                self._writer.clock_offset(state.stream_id, probe.host_s, probe.offset_s)
+                row = np.array([[state.stream_id, probe.host_s, probe.offset_s, probe.round_trip_s]])
+                self._writer.samples(self._probes_id, np.array([pylsl.local_clock()]), row)
+                state.offsets.append((probe.host_s, probe.offset_s))
+                self._probes += 1
+            self._stop_probing.wait(_PROBE_PERIOD_S)
+
+    def _sync_disk(self) -> None:
+        assert self._writer is not None
+        while not self._stop_probing.wait(_SYNC_PERIOD_S):
+            self._writer.boundary()
+            self._writer.sync()
+
+
+def _modulus_of(spec: StreamSpec) -> int:
+    from drivers.publish import counter_modulus
+
+    return counter_modulus(spec)
+
+
+def _account(state: StreamState, values: Any, stamps: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+    """Count samples and, by the counter, losses."""
+    state.samples += len(stamps)
+    state.last_seen_s = time.monotonic()
+    state.last_stamp_s = float(stamps[-1])
+    if math.isnan(state.first_stamp_s):
+        state.first_stamp_s = float(stamps[0])
+    if not state.counted:
+        return
+    counts = np.asarray(values[:, 0] if state.modulus == 0 else values[:, -1], dtype=np.int64)
+    before = counts[0] - 1 if state.last_count is None else state.last_count
+    steps = np.diff(counts, prepend=before)
+    if state.modulus:
+        steps %= state.modulus
+    state.lost += int(np.sum(np.maximum(steps - 1, 0)))
+    state.last_count = int(counts[-1])

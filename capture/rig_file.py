@@ -1,0 +1,103 @@
+"""A rig file read, checked and bound to drivers: every mistake in it is found at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from calibration.markers import load_marker_map, packaged_map
+from drivers.driver import DriverConfig
+from drivers.registry import find_driver
+from lab.errors import FlexCaptureError, RigError
+from lab.marker_map import MarkerMap
+from lab.rig import DeviceEntry, Rig
+from storage.toml_file import read_toml, validation_sentences
+
+
+@dataclass(frozen=True)
+class BoundDevice:
+    """A device of the rig with its driver's own config, and its marker map if it has one."""
+
+    entry: DeviceEntry
+    config: DriverConfig
+    marker_map: MarkerMap | None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the device does not exist."""
+        return self.entry.driver.startswith("simulated.")
+
+
+@dataclass(frozen=True)
+class BoundRig:
+    """A rig whose every device has a valid config. ``path`` is None for the packaged one."""
+
+    rig: Rig
+    devices: tuple[BoundDevice, ...]
+    path: Path | None
+
+    def as_recorded(self) -> dict[str, Any]:
+        """Return the whole rig as plain data for ``take.json``: what a later stage needs, marker maps included."""
+        return {
+            **self.rig.model_dump(mode="json", exclude={"device"}),
+            "device": [
+                {
+                    "name": device.entry.name,
+                    "driver": device.entry.driver,
+                    "latency_s": device.entry.latency_s,
+                    "silent_after_s": device.entry.silent_after_s,
+                    "config": device.config.model_dump(mode="json"),
+                    "marker_map": None if device.marker_map is None else device.marker_map.model_dump(mode="json"),
+                }
+                for device in self.devices
+            ],
+        }
+
+
+def load_rig(path: Path | None, overrides: dict[str, Any] | None = None) -> BoundRig:
+    """Read a rig file, the packaged simulated one where ``path`` is None.
+
+    ``overrides`` replace options of simulated devices that have them (``seed``, ``repetitions``, ``action``). Raises
+    RigError or FileFormatError with a sentence a mistake.
+    """
+    if path is None:
+        with as_file(files("capture") / "rigs" / "simulated.toml") as packaged:
+            return _bind(packaged, None, overrides or {})
+    return _bind(path, path, overrides or {})
+
+
+def _bind(source: Path, path: Path | None, overrides: dict[str, Any]) -> BoundRig:
+    content = read_toml(source)
+    try:
+        rig = Rig.model_validate(content)
+    except ValidationError as error:
+        raise RigError(*validation_sentences(source, error)) from error
+    devices: list[BoundDevice] = []
+    problems: list[str] = []
+    for entry in rig.device:
+        try:
+            devices.append(_bind_device(source, entry, overrides))
+        except ValidationError as error:
+            where = f"{source}: device '{entry.name}'"
+            problems += [sentence.replace(str(source), where, 1) for sentence in validation_sentences(source, error)]
+        except FlexCaptureError as error:
+            problems += [f"{source}: device '{entry.name}': {problem}" for problem in error.problems]
+    if problems:
+        raise RigError(*problems)
+    return BoundRig(rig, tuple(devices), path)
+
+
+def _bind_device(source: Path, entry: DeviceEntry, overrides: dict[str, Any]) -> BoundDevice:
+    config_class = find_driver(entry.driver).Config
+    options = entry.options
+    if entry.driver.startswith("simulated."):
+        options |= {key: value for key, value in overrides.items() if key in config_class.model_fields}
+    marker_map = None
+    if entry.marker_map is not None:
+        own = source.parent / entry.marker_map
+        marker_map = load_marker_map(own) if entry.marker_map.endswith(".toml") else packaged_map(entry.marker_map)
+    return BoundDevice(entry, config_class.model_validate(options), marker_map)

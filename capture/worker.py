@@ -1,0 +1,205 @@
+"""A device's own process: driver, publisher and, for a camera, its files, obeying a pipe.
+
+When the pipe closes because the recorder died, the worker closes its files and frees the device by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, Final
+
+from capture.messages import Ended, Failed, FromWorker, Progress, Ready, Start, Stop, Stopped, Subscribe, Subscribed
+from lab.errors import FlexCaptureError
+from lab.streams import Chunk, Frame
+
+_PROGRESS_PERIOD_S: Final = 0.2
+#: A worker whose recorder has died ends itself after this, even if its device does not let go.
+_ORPHAN_GRACE_S: Final = 1.5
+_STOP_GRACE_S: Final = 1.0
+
+
+@dataclass(frozen=True)
+class WorkerTask:
+    """All that a worker needs to know, sent to the new process once."""
+
+    device: str
+    driver: str
+    config: dict[str, Any]
+    run: str
+    lsl_configuration: str
+
+
+def run_worker(task: WorkerTask, pipe: Connection) -> None:
+    """Be the worker of one device until the pipe closes. The entry point of the spawned process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the recorder's; it tells us what to do
+    worker = _Worker(task, pipe)
+    try:
+        worker.run()
+    except (BrokenPipeError, ConnectionError, EOFError):
+        pass  # the recorder is gone; everything is closed below
+    except FlexCaptureError as error:
+        worker.say(Failed("; ".join(error.problems)))
+    except Exception as error:  # noqa: BLE001 - one clear sentence instead of a traceback in a child process
+        sentence = f"device '{task.device}' ({task.driver}) failed: {type(error).__name__}: {error}"
+        worker.say(Failed(sentence, traceback.format_exc()))
+    finally:
+        worker.close()
+
+
+class _Worker:
+    def __init__(self, task: WorkerTask, pipe: Connection) -> None:
+        self._task = task
+        self._pipe = pipe
+        self._inbox: queue.Queue[Any] = queue.Queue()
+        self._orphaned = threading.Event()
+        self._driver: Any = None
+        self._publishers: dict[str, Any] = {}
+        self._files: Any = None
+        self._counts_at_start: dict[str, int] = {}
+        self._running = False
+        self._ended = False
+        self._next_progress_s = 0.0
+
+    def run(self) -> None:
+        from capture.lsl_settings import configure_lsl
+        from drivers.host_clock import LslClock
+        from drivers.publish import FramePublisher, SampledPublisher
+        from drivers.registry import find_driver
+
+        threading.Thread(target=self._listen, name="recorder-pipe", daemon=True).start()
+        configure_lsl(self._task.lsl_configuration)
+        driver_class = find_driver(self._task.driver)
+        self._driver = driver_class(driver_class.Config.model_validate(self._task.config), LslClock())
+        self._driver.open()
+        self._specs = tuple(self._driver.streams())
+        for spec in self._specs:
+            kind = FramePublisher if spec.video is not None else SampledPublisher
+            self._publishers[spec.name] = kind(self._task.device, spec, self._task.run)
+        sources = {
+            name: source for publisher in self._publishers.values() for name, source in publisher.sources.items()
+        }
+        self.say(Ready(self._specs, sources))
+        while not self._orphaned.is_set():
+            self._obey()
+            self._work()
+
+    def say(self, message: FromWorker) -> None:
+        try:
+            self._pipe.send(message)
+        except OSError:
+            self._orphaned.set()
+
+    def close(self) -> None:
+        """Close files, device and outlets, whatever state they are in."""
+        for part in (self._files, self._driver):
+            if part is not None:
+                try:
+                    part.close()
+                except Exception:  # noqa: BLE001 - the other part must be closed as well
+                    traceback.print_exc()
+        self._publishers.clear()
+        self._pipe.close()
+
+    def _listen(self) -> None:
+        """Receive in a thread of its own, so that a dead recorder is noticed even while the device blocks."""
+        try:
+            while True:
+                self._inbox.put(self._pipe.recv())
+        except (EOFError, OSError):
+            self._orphaned.set()
+        time.sleep(_ORPHAN_GRACE_S)
+        os._exit(3)
+
+    def _obey(self) -> None:
+        try:
+            order = self._inbox.get_nowait() if self._running else self._inbox.get(timeout=0.1)
+        except queue.Empty:
+            return
+        if isinstance(order, Subscribe):
+            self.say(Subscribed(all(publisher.subscribed(5.0) for publisher in self._publishers.values())))
+        elif isinstance(order, Start):
+            self._start(order)
+        elif isinstance(order, Stop):
+            self._stop()
+
+    def _start(self, order: Start) -> None:
+        from drivers.driver import TakeStart
+
+        self._counts_at_start = self._published()
+        for spec in self._specs:
+            if spec.video is not None:
+                self._open_files(order, spec)
+        self._driver.start(TakeStart(self._task.device, order.t0_s, order.truth_folder))
+        self._running, self._ended, self._next_progress_s = True, False, 0.0
+
+    def _open_files(self, order: Start, spec: Any) -> None:
+        from capture.camera_files import CameraFiles
+
+        publisher = self._publishers[spec.name]
+
+        def publish(frame_id: int, device_time_s: float, arrival_s: float, pts_us: int, encoded: bool) -> None:
+            publisher.publish(frame_id, device_time_s, arrival_s, pts_us, encoded=encoded)
+
+        self._files = CameraFiles(order.folder, publisher.name, spec, publish)
+
+    def _stop(self) -> None:
+        """Hand on what the device still has from before the stop, then close the files."""
+        from pylsl import local_clock
+
+        stop_s, deadline_s = local_clock(), time.monotonic() + _STOP_GRACE_S
+        while self._running and not self._ended and time.monotonic() < deadline_s:
+            piece = self._read()
+            if piece is None or piece.arrival_s > stop_s:
+                break
+        self._running = False
+        frames = encoded = 0
+        problems: tuple[str, ...] = ()
+        if self._files is not None:
+            self._files.close()
+            frames, encoded, problems = self._files.frames, self._files.encoded, tuple(self._files.problems)
+            self._files = None
+        self.say(Stopped(self._published_in_take(), frames, encoded, problems))
+
+    def _work(self) -> None:
+        if not self._running:
+            return
+        if not self._ended:
+            self._read()
+        else:
+            time.sleep(0.02)
+        now_s = time.monotonic()
+        if now_s >= self._next_progress_s:
+            self._next_progress_s = now_s + _PROGRESS_PERIOD_S
+            self.say(Progress(self._published_in_take(), self._files.fill if self._files is not None else 0.0))
+
+    def _read(self) -> Chunk | Frame | None:
+        from drivers.driver import EndOfStream
+
+        try:
+            piece: Chunk | Frame | None = self._driver.read()
+        except EndOfStream:
+            self._ended = True
+            self.say(Progress(self._published_in_take()))
+            self.say(Ended())
+            return None
+        if isinstance(piece, Frame):
+            self._files.put(piece)
+        elif piece is not None:
+            self._publishers[piece.stream].publish(piece)
+        return piece
+
+    def _published(self) -> dict[str, int]:
+        return {name: count for publisher in self._publishers.values() for name, count in publisher.published.items()}
+
+    def _published_in_take(self) -> dict[str, int]:
+        return {name: count - self._counts_at_start.get(name, 0) for name, count in self._published().items()}
+
+
+__all__ = ["WorkerTask", "run_worker"]
