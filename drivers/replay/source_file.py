@@ -1,0 +1,80 @@
+"""What all replays share about their file: its path, its identity, its units in XDF's words."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import Field
+
+from drivers.driver import DriverConfig
+from lab.errors import DeviceError
+
+_VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))|%(\w+)%")
+
+#: Unit abbreviations of files -> the words of XDF's metadata conventions.
+_XDF_UNITS: Final = {
+    "m": "meters",
+    "cm": "centimeters",
+    "mm": "millimeters",
+    "V": "volts",
+    "mV": "millivolts",
+    "uV": "microvolts",
+    "\N{MICRO SIGN}V": "microvolts",
+    "\N{GREEK SMALL LETTER MU}V": "microvolts",
+    "deg": "degrees",
+}
+
+
+class ReplayConfig(DriverConfig):
+    """Options that all replays of sampled signals share."""
+
+    file: str = Field(description="Path of the file; $NAME stands for the environment variable NAME.")
+    start_s: float = Field(0.0, ge=0, description="Where in the file to begin, in seconds after its first sample.")
+    loop: bool = Field(default=False, description="Begin again at the end instead of ending.")
+
+
+_Config = TypeVar("_Config", bound=DriverConfig)
+
+
+def config_of(config: DriverConfig, kind: type[_Config]) -> _Config:
+    """Return ``config`` as the kind the driver needs; TypeError where a caller mixed up two drivers."""
+    if not isinstance(config, kind):
+        raise TypeError(f"{kind.__name__} is needed, not {type(config).__name__}")
+    return config
+
+
+def find_file(text: str) -> Path:
+    """Return the path that ``text`` means, environment variables expanded.
+
+    Relative paths are relative to the working directory. Raises DeviceError where a variable is not set
+    or there is no such file.
+    """
+    expanded = os.path.expandvars(text)
+    left = _VARIABLE.search(expanded)
+    path = Path(expanded)
+    if path.is_file():
+        return path
+    if left is not None:
+        name = next(group for group in left.groups() if group)
+        raise DeviceError(f"the environment variable {name} in '{text}' is not set; set it to the folder of the file")
+    if path.is_dir():
+        raise DeviceError(f"{path} is a folder; name a file in it")
+    raise DeviceError(f"{path} does not exist; correct 'file' in the rig (relative paths start at {Path.cwd()})")
+
+
+def file_details(path: Path) -> dict[str, str]:
+    """Return the file's name and its SHA-256, for the stream's description."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return {"file": path.name, "sha256": digest.hexdigest()}
+
+
+def xdf_unit(unit: str) -> str:
+    """Return XDF's word for an abbreviated unit, or ``unit`` itself where it has none."""
+    return _XDF_UNITS.get(unit.strip(), unit.strip())

@@ -1,0 +1,24 @@
+"""The FLEX dataset layout, version 1: Parquet tables, HDF5 signals, one clip a view and repetition.
+
+In: a take on one clock, its repetitions, and the raw take's folder for its videos.
+Out: a dataset folder in which a take becomes visible whole or not at all.
+May touch: the dataset folder it is given; raw takes are only read.
+"""
+
+from __future__ import annotations
+
+from storage.flex.rebuild import rebuild_tables, remove_take
+from storage.flex.validate import validate
+from storage.flex.versions import LAYOUT_VERSION, WRITER_VERSION
+from storage.flex.writer import Progress, WrittenTake, write_take
+
+__all__ = [
+    "LAYOUT_VERSION",
+    "WRITER_VERSION",
+    "Progress",
+    "WrittenTake",
+    "rebuild_tables",
+    "remove_take",
+    "validate",
+    "write_take",
+]

@@ -1,0 +1,97 @@
+"""A dataset's folder: begun empty and valid, and swept of what interrupted writes left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from lab.errors import LayoutError
+from storage.flex.columns import TOP_TABLES
+from storage.flex.entries import TakeEntry
+from storage.flex.paths import ROOMS, files_below, is_own_file, is_unfinished
+from storage.flex.tables import DATASET_JSON, table_file, write_tables
+from storage.flex.versions import LAYOUT_VERSION
+
+_LONGEST_DESCRIPTION: Final = 1 << 24
+_OWN_NAMES: Final = frozenset({DATASET_JSON, *ROOMS, *(table_file(name) for name in TOP_TABLES)})
+
+
+def layout_version(dataset: Path) -> int:
+    """Return the layout version that ``dataset.json`` states. Raises LayoutError if it does not."""
+    path = dataset / DATASET_JSON
+    try:
+        if path.stat().st_size > _LONGEST_DESCRIPTION:
+            raise ValueError("it is too long")
+        version = json.loads(path.read_text(encoding="utf-8"))["layout_version"]
+        if not isinstance(version, int):
+            raise ValueError("its layout_version is no whole number")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise LayoutError(
+            f"{path} cannot be read as the description of a dataset; restore it or rebuild the tables."
+        ) from error
+    return version
+
+
+def is_begun(dataset: Path) -> bool:
+    """Tell whether a folder is a dataset: described and indexed, or with takes in it."""
+    if (dataset / table_file("repetitions")).is_file() and (dataset / DATASET_JSON).is_file():
+        return True
+    return any((dataset / room).is_dir() for room in ROOMS)
+
+
+def begin_dataset(dataset: Path) -> None:
+    """Make an empty, valid dataset of a new folder, or check that an existing one may be written to.
+
+    Raises LayoutError for a folder with something else in it, and for another version of the layout.
+    """
+    if is_begun(dataset):
+        if not (dataset / DATASET_JSON).exists():
+            return  # The next write of the tables restores it.
+        version = layout_version(dataset)
+        if version != LAYOUT_VERSION:
+            raise LayoutError(
+                f"{dataset} has layout version {version} and this flex-capture writes version {LAYOUT_VERSION}; "
+                "use the flex-capture it was written with, or write to a new folder."
+            )
+        return
+    strange = sorted(
+        path.name for path in dataset.iterdir() if not path.name.startswith(".") and not _is_own_name(path.name)
+    )
+    if strange:
+        raise LayoutError(f"{dataset} holds '{strange[0]}' and is not a dataset; name a new or an empty folder.")
+    write_tables(dataset, {})
+
+
+def _is_own_name(name: str) -> bool:
+    return name in _OWN_NAMES or any(name.startswith(own) for own in _OWN_NAMES if "." in own)
+
+
+def sweep(dataset: Path, entries: Mapping[str, TakeEntry]) -> None:
+    """Remove take files that no entry names, unfinished files, and the folders that are empty then.
+
+    Only files with the writer's own names are removed. One that a reader holds open stays until the next write.
+    """
+    named = {file for entry in entries.values() for file in entry.files()}
+    for relative in list(files_below(dataset)):
+        if relative not in named and is_own_file(relative):
+            with suppress(OSError):
+                (dataset / relative).unlink()
+    for path in dataset.iterdir():
+        if path.is_file() and _is_own_name(path.name) and is_unfinished(path.name):
+            with suppress(OSError):
+                path.unlink()
+    for room in ROOMS:
+        _remove_empty(dataset / room)
+
+
+def _remove_empty(folder: Path) -> None:
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            _remove_empty(path)
+    with suppress(OSError):  # Not empty.
+        folder.rmdir()

@@ -1,0 +1,154 @@
+"""Counters as recorded -> an unwrapped count: losses, duplicates and resets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+
+#: Arrivals may be this late against each other: a counter step is judged against time no closer than this.
+_TIME_SLACK_S: Final = 5.0
+_SLACK_COUNTS: Final = 64
+_MAX_BACK_STEPS: Final = 1000
+#: Repeated samples take no time; those of a device that was reset take more than this.
+_RESENT_SLACK_S: Final = 0.25
+_MAX_RESENT: Final = 100_000
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a counter says about its samples.
+
+    ``kept`` (k,) indexes the samples that are not exact duplicates; ``counter`` (k,) is their unwrapped count and
+    ``piece`` (k,) the number of counter resets before each. Inside a piece the count is strictly increasing, from one
+    piece to the next anything may happen. ``lost`` and ``gaps`` are counted inside pieces; ``ambiguous`` says that
+    more may be missing: at a reset, or where the counter could have wrapped more often than seen. ``usable`` is False
+    where the counter does not count; everything is kept then and the count is the index.
+    """
+
+    kept: npt.NDArray[np.intp]
+    counter: Int64
+    piece: Int64
+    lost: int
+    gaps: int
+    duplicates: int
+    ambiguous: bool
+    usable: bool = True
+
+
+def unwrap(
+    counter: npt.ArrayLike,
+    modulus: int,
+    stamps_s: npt.ArrayLike,
+    rate_hz: float,
+    values: npt.NDArray[Any] | None = None,
+) -> Counted:
+    """Unwrap a counter that goes from ``modulus`` - 1 to 0.
+
+    ``counter`` is int64 (n,); ``modulus`` 0 means that it never wraps; ``stamps_s`` (n,) are rough host times, good to
+    a few seconds, which tell a wrap from a reset; ``rate_hz`` is the rough rate, 0 where unknown. A sample whose count
+    was seen before is dropped only if its row of ``values`` (n, channels) is the same too; otherwise the counter was
+    reset there. Raises ValueError where lengths differ.
+    """
+    raw = np.asarray(counter, dtype=np.int64)
+    stamps = np.asarray(stamps_s, dtype=np.float64)
+    if raw.ndim != 1 or stamps.shape != raw.shape or (values is not None and len(values) != raw.size):
+        raise ValueError("counter, stamps and values must have one entry a sample")
+    everything = np.arange(raw.size, dtype=np.intp)
+    if raw.size < 2:
+        return Counted(everything, raw.copy(), np.zeros(raw.size, dtype=np.int64), 0, 0, 0, ambiguous=False)
+    step, backward, wrapped = _steps(raw, modulus, stamps, rate_hz)
+    turns = np.flatnonzero(backward)
+    if turns.size > max(10, raw.size // 10) or turns.size > _MAX_BACK_STEPS:
+        index = everything.astype(np.int64)
+        return Counted(everything, index, np.zeros_like(index), 0, 0, 0, ambiguous=True, usable=False)
+    start = raw[0] % modulus if modulus else raw[0]
+    unwrapped = start + np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(step)))
+    piece = np.zeros(raw.size, dtype=np.int64)
+    kept = np.ones(raw.size, dtype=np.bool_)
+    done = piece_start = 0
+    for turn in (turns + 1).tolist():
+        if turn < done:
+            continue
+        resent = _resent(unwrapped, values, stamps, rate_hz, piece_start, turn, kept)
+        if resent:
+            done = turn + resent
+            kept[turn:done] = False
+        else:
+            piece[turn:] += 1
+            piece_start = turn
+    if piece[-1] and modulus:  # each piece starts again below the modulus, as a counter does
+        starts = np.flatnonzero(np.diff(piece)) + 1
+        base = np.zeros(raw.size, dtype=np.int64)
+        for first in starts.tolist():
+            base[first:] = raw[first] % modulus - unwrapped[first]
+        unwrapped = unwrapped + base
+    unwrapped, piece, indices = unwrapped[kept], piece[kept], everything[kept]
+    missing = np.where(np.diff(piece) == 0, np.diff(unwrapped) - 1, 0)
+    return Counted(
+        kept=indices,
+        counter=unwrapped,
+        piece=piece,
+        lost=int(np.sum(missing)),
+        gaps=int(np.count_nonzero(missing)),
+        duplicates=raw.size - indices.size,
+        ambiguous=wrapped or bool(piece.size and piece[-1] > 0),
+    )
+
+
+def _steps(raw: Int64, modulus: int, stamps: Float64, rate_hz: float) -> tuple[Int64, npt.NDArray[np.bool_], bool]:
+    """Return count steps (n - 1,), which of them are no progress in time, and whether a wrap is uncertain."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        expected = np.nan_to_num(np.diff(stamps) * max(rate_hz, 0.0), nan=0.0, posinf=0.0, neginf=0.0)
+    expected = np.clip(expected, 0.0, 2.0**52)
+    slack = max(_SLACK_COUNTS, _TIME_SLACK_S * rate_hz) if rate_hz > 0 else float("inf")
+    if not modulus:
+        step = np.diff(raw)
+        return step, (step < 1) | (step > expected + slack), False
+    step = np.diff(raw % modulus) % modulus
+    # Whole turns that time says have passed unseen.
+    turns = np.maximum(np.rint((expected - step) / modulus), 0).astype(np.int64) if rate_hz > 0 else 0 * step
+    late = (step >= (modulus + 1) // 2) & (turns == 0) & (step > expected + min(slack, modulus / 4))
+    step = np.where(late, step - modulus, step + turns * modulus)
+    backward = late | (step == 0) | (step > expected + max(slack, modulus if modulus < slack else 0))
+    wrapped = bool(np.any(~backward & (expected > modulus / 2)))
+    return step, backward, wrapped
+
+
+def _resent(
+    unwrapped: Int64,
+    values: npt.NDArray[Any] | None,
+    stamps: Float64,
+    rate_hz: float,
+    piece_start: int,
+    turn: int,
+    kept: npt.NDArray[np.bool_],
+) -> int:
+    """Return how many samples from ``turn`` on repeat earlier ones of the piece exactly; 0 if it is a reset.
+
+    A device that was reset and whose signal is constant repeats itself too, but takes its time over it.
+    """
+    if values is None or unwrapped[turn] > unwrapped[turn - 1]:
+        return 0
+    earlier = piece_start + np.flatnonzero(kept[piece_start:turn])
+    highest = unwrapped[earlier[-1]]
+    later = unwrapped[turn : turn + _MAX_RESENT]
+    beyond = np.flatnonzero(later > highest)
+    length = int(beyond[0]) if beyond.size else later.size
+    last = min(turn + length, unwrapped.size - 1)
+    counted_s = max(0, int(unwrapped[last] - highest)) / rate_hz if rate_hz > 0 else 0.0
+    if rate_hz > 0 and stamps[last] - stamps[turn - 1] - counted_s > _RESENT_SLACK_S + 0.5 * length / rate_hz:
+        return 0
+    place = np.searchsorted(unwrapped[earlier], later[:length])
+    if np.any(place >= earlier.size) or np.any(unwrapped[earlier[place]] != later[:length]):
+        return 0
+    first, second = values[earlier[place]], values[turn : turn + length]
+    same = first == second
+    if np.issubdtype(values.dtype, np.floating):
+        same |= np.isnan(first) & np.isnan(second)
+    return length if bool(np.all(same)) else 0

@@ -1,0 +1,231 @@
+"""Pose -> repetitions: what leaves a pose, turns, and comes back to it, again and again.
+
+Source of the ideas: turning points with hysteresis as candidates, closure of the pose, a multi-joint template and a
+choice among drive signals by how much motion is explained; compare RecoFit (Morris et al. 2014), which peaks in one
+principal component alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lab.repetitions import Repetition, Segmentation
+from sync.boundaries import refine
+from sync.candidates import PARAMETERS, Candidate, Chain, best_chain
+from sync.drive_signal import COARSE_HZ, SMOOTH_HZ, Body, body_of, drive_signals, relative_to_centroid
+
+Float64 = npt.NDArray[np.float64]
+
+SEGMENTER: Final = "closed motions 1"
+#: Parts of a drive signal's range (1st to 99th percentile) by which turning points must differ.
+_HYSTERESES: Final = (0.25, 0.45)
+#: Below this the body stands still: root mean square motion of all points in metres.
+_STILL_M: Final = 0.01
+_DWELL: Final = 0.08
+#: Part of the best score with which a set seen from its other end explains it as well; the second number is for a
+#: count that is not the expected one.
+_AS_GOOD: Final = 0.95
+_NEARLY_AS_GOOD: Final = 0.88
+_EXTRA_PEAK: Final = 0.05
+_PRIOR: Final = 0.10
+_PRIOR_WIDTH: Final = 0.15
+
+
+@dataclass(frozen=True)
+class _Hypothesis:
+    chain: Chain
+    score: float
+
+
+def find_repetitions(time_s: npt.ArrayLike, positions_m: npt.ArrayLike, expected: int | None = None) -> Segmentation:
+    """Find the repetitions in a pose.
+
+    ``time_s`` (n,) is session time in seconds, increasing; ``positions_m`` (n, points, 3) any set of points in metres,
+    any axis up, NaN where absent. ``expected`` is a soft hint: another count may be found, and is then said to differ.
+    The result is the same for the same input. Raises ValueError where shapes do not fit.
+    """
+    time = np.asarray(time_s, dtype=np.float64)
+    positions = np.asarray(positions_m, dtype=np.float64)
+    if positions.ndim != 3 or positions.shape[2] != 3 or time.shape != positions.shape[:1]:
+        raise ValueError("positions must have the shape (n, points, 3), and one time each")
+    usable = np.isfinite(time)
+    if not bool(np.all(usable)):
+        time, positions = time[usable], positions[usable]
+    if time.size > 1 and not bool(np.all(np.diff(time) > 0)):
+        raise ValueError("times must be increasing")
+    body = body_of(time, positions) if time.size >= 10 else None
+    if body is None:
+        return _segmentation((), expected, ("there is too little pose to find repetitions in",))
+    spread_m = float(np.sqrt(np.sum(np.var(body.points_m, axis=0)) / (body.points_m.shape[1] / 3)))
+    if spread_m < _STILL_M:
+        return _segmentation((), expected, ("the body hardly moves",))
+    hypotheses = _hypotheses(body)
+    if not hypotheses:
+        return _segmentation((), expected, ("no motion returns to the pose that it left",))
+    free = max(hypotheses, key=lambda hypothesis: hypothesis.score)
+    best = max(hypotheses, key=lambda hypothesis: hypothesis.score + _prior(hypothesis, expected))
+    doubts = []
+    if len(free.chain.candidates) != len(best.chain.candidates):
+        doubts.append(f"without the expected count it would have been {len(free.chain.candidates)} repetitions")
+    rival = max((one.score for one in hypotheses if _parted_elsewhere(one.chain, best.chain)), default=0.0)
+    as_expected = expected is None or len(best.chain.candidates) == expected
+    if rival > (_AS_GOOD if as_expected else _NEARLY_AS_GOOD) * best.score:
+        doubts.append("each repetition could as well begin where it now turns")
+    repetitions = _refined(body, time, positions, best.chain)
+    return _segmentation(repetitions, expected, tuple(doubts))
+
+
+def _segmentation(repetitions: tuple[Repetition, ...], expected: int | None, doubts: tuple[str, ...]) -> Segmentation:
+    found = len(repetitions)
+    if expected is not None and found != expected:
+        doubts = (f"{found} repetitions were found where {expected} were expected", *doubts)
+    parameters = {
+        **PARAMETERS,
+        "coarse_hz": COARSE_HZ,
+        "smooth_hz": SMOOTH_HZ,
+        "hysteresis_low": _HYSTERESES[0],
+        "hysteresis_high": _HYSTERESES[1],
+        "still_m": _STILL_M,
+        "dwell": _DWELL,
+        "as_good": _AS_GOOD,
+        "nearly_as_good": _NEARLY_AS_GOOD,
+        "extra_peak": _EXTRA_PEAK,
+        "prior": _PRIOR,
+        "prior_width": _PRIOR_WIDTH,
+    }
+    return Segmentation(repetitions, expected, SEGMENTER, parameters, doubts)
+
+
+def _hypotheses(body: Body) -> list[_Hypothesis]:
+    found = []
+    for signal in drive_signals(body):
+        low, high = np.percentile(signal, (1, 99))
+        for sign in (1.0, -1.0):
+            drive = sign * signal
+            for part in _HYSTERESES:
+                for peaks in range(1, int(PARAMETERS["peaks"]) + 1):
+                    chain = best_chain(body, drive, part * float(high - low), peaks)
+                    # A lone motion of several peaks is anything at all.
+                    if chain is None or len(chain.candidates) < (1 if peaks == 1 else 2):
+                        continue
+                    score = chain.explained + _DWELL * _dwell(drive, chain) - _EXTRA_PEAK * (peaks - 1)
+                    found.append(_Hypothesis(chain, score))
+    return found
+
+
+def _parted_elsewhere(chain: Chain, other: Chain) -> bool:
+    """Whether most motions of ``chain`` overlap none of ``other`` by half: it is the set seen from its other end."""
+    first, last = (np.array([(one.first, one.last) for one in other.candidates]).T).astype(np.float64)
+    best = []
+    for one in chain.candidates:
+        both = np.minimum(last, one.last) - np.maximum(first, one.first)
+        either = np.maximum(last, one.last) - np.minimum(first, one.first)
+        best.append(float(np.max(both / either)))
+    return float(np.median(best)) < 0.5
+
+
+def _dwell(drive: Float64, chain: Chain) -> float:
+    """Return, between -1 and 1, how much longer the body stays near the base pose than near the turn."""
+    first, last = chain.candidates[0].first, chain.candidates[-1].last
+    base = float(np.median([drive[candidate.first] for candidate in chain.candidates]))
+    turn = float(np.median([drive[candidate.turn] for candidate in chain.candidates]))
+    height = (drive[first : last + 1] - base) / (turn - base)
+    return float(np.mean(height < 0.25) - np.mean(height > 0.75))
+
+
+def _prior(hypothesis: _Hypothesis, expected: int | None) -> float:
+    if expected is None or expected < 1:
+        return 0.0
+    off = (len(hypothesis.chain.candidates) - expected) / max(1.0, _PRIOR_WIDTH * expected)
+    return -_PRIOR * (1 - float(np.exp(-0.5 * off**2)))
+
+
+def _refined(body: Body, time_s: Float64, positions_m: Float64, chain: Chain) -> tuple[Repetition, ...]:
+    candidates = chain.candidates
+    step_s = float(np.median(np.diff(time_s)))
+    rows: list[tuple[float, float, float]] = []
+    for index, candidate in enumerate(candidates):
+        typical = candidate.last - candidate.first
+        # Never past the turns of the neighbours, whose flanks are not this repetition's.
+        left = candidates[index - 1].turn if index else max(0, candidate.first - typical)
+        right_limit = body.time_s.size - 1
+        right = (
+            candidates[index + 1].turn if index + 1 < len(candidates) else min(right_limit, candidate.last + typical)
+        )
+        grid, primary = _primary(body, time_s, positions_m, candidate, left, right, step_s)
+        at = [float(body.time_s[place]) for place in (candidate.first, candidate.turn, candidate.last)]
+        exact = refine(grid, primary, at[0], at[1], at[2])
+        rows.append(exact if exact[0] < exact[1] < exact[2] else (at[0], at[1], at[2]))
+    for index in range(len(rows) - 1):  # touching repetitions share the midpoint
+        if rows[index][2] > rows[index + 1][0]:
+            shared = (rows[index][2] + rows[index + 1][0]) / 2
+            rows[index] = (rows[index][0], rows[index][1], shared)
+            rows[index + 1] = (shared, rows[index + 1][1], rows[index + 1][2])
+    ever = np.isfinite(positions_m).any(axis=(0, 2))  # a point that a rig never has is no fault of a repetition
+    present = np.mean(np.isfinite(positions_m[:, ever]), axis=(1, 2)) if ever.any() else np.zeros(len(time_s))
+    repetitions = []
+    for candidate, (start_s, turn_s, end_s) in zip(candidates, rows, strict=True):
+        inside = (time_s >= start_s) & (time_s <= end_s)
+        seen = float(np.mean(present[inside])) if bool(np.any(inside)) else 0.0
+        confidence, doubts = _confidence(candidate, seen, body, alone=len(candidates) == 1)
+        repetitions.append(Repetition(start_s, turn_s, end_s, confidence, doubts))
+    return tuple(repetitions)
+
+
+def _primary(
+    body: Body, time_s: Float64, positions_m: Float64, candidate: Candidate, left: int, right: int, step_s: float
+) -> tuple[Float64, Float64]:
+    """Return a uniform grid (k,) at the pose's rate and the candidate's own principal coordinate on it (k,)."""
+    course = body.points_m[candidate.first : candidate.last + 1]
+    deviation = course - course.mean(axis=0)
+    _, _, rows = np.linalg.svd(deviation, full_matrices=False)
+    direction = rows[0]
+    base = (course[0] + course[-1]) / 2
+    if float((body.points_m[candidate.turn] - base) @ direction) < 0:
+        direction = -direction
+    from_s, to_s = float(body.time_s[left]), float(body.time_s[right])
+    first, end = np.searchsorted(time_s, (from_s - step_s, to_s + step_s))
+    part = positions_m[first:end].reshape(end - first, -1)[:, body.columns]
+    grid = np.arange(from_s, to_s, step_s)
+    # Where a point is absent the coarse motion, interpolated, stands in.
+    missing = ~np.isfinite(part)
+    part = (
+        relative_to_centroid(np.where(missing, 0.0, part))
+        if not missing.any()
+        else _filled(body, time_s[first:end], part)
+    )
+    return grid, np.interp(grid, time_s[first:end], part @ direction)
+
+
+def _filled(body: Body, time_s: Float64, part: Float64) -> Float64:
+    filled = np.empty_like(part)
+    for column in range(part.shape[1]):
+        seen = np.isfinite(part[:, column])
+        filled[:, column] = np.interp(time_s, time_s[seen], part[seen, column]) if bool(seen.any()) else np.nan
+    absent = np.isnan(filled[0]).reshape(-1, 3).any(axis=1)
+    points = filled.reshape(len(time_s), -1, 3)
+    relative = points - points[:, ~absent].mean(axis=1, keepdims=True)
+    coarse = np.stack([np.interp(time_s, body.time_s, column) for column in body.points_m.T], axis=1)
+    relative[:, absent] = coarse.reshape(points.shape)[:, absent]
+    return np.asarray(relative.reshape(part.shape))
+
+
+def _confidence(candidate: Candidate, seen: float, body: Body, *, alone: bool) -> tuple[float, tuple[str, ...]]:
+    confidence = float(np.clip(candidate.likeness * candidate.closure * min(1.0, seen / 0.9), 0.0, 1.0))
+    doubts = []
+    if alone:
+        doubts.append("there is no other to compare it with")
+    elif candidate.likeness < 0.6:
+        doubts.append("it is unlike the others")
+    if candidate.closure < 0.6:
+        doubts.append("it does not return to the pose that it left")
+    if seen < 0.9:
+        doubts.append(f"{(1 - seen) * 100:.0f} % of its points are absent")
+    if candidate.first == 0 or candidate.last >= body.time_s.size - 1:
+        confidence *= 0.7
+        doubts.append("the recording cuts it off")
+    return confidence, tuple(doubts)

@@ -1,0 +1,272 @@
+"""Counters and arrivals -> the host time of every sample. A sample's time is never its arrival."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lab.recorded import RecordedStream, RecordedView
+from sync.counters import Counted, unwrap
+from sync.piece import PieceFit, fit_piece, split_at_gaps
+
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+
+
+#: Times beyond this (3,000 years) are no clock readings, and counts beyond this nothing a device counted.
+_CLOCK_LIMIT_S: Final = 1e11
+_MOST_COUNTS: Final = 2**48
+
+
+@dataclass(frozen=True)
+class SampleTimes:
+    """Host times of a stream's samples.
+
+    All arrays are (kept,): ``kept`` indexes the recorded samples that are not exact duplicates, ``host_s`` is strictly
+    increasing, ``counter`` unwrapped and strictly increasing, ``uncertainty_s`` the standard error of ``host_s``.
+    ``rate_measured_hz`` is in samples a second of host time, NaN where it cannot be told. ``arrival_spread_s`` is the
+    p99 of the arrivals' delay beyond the fastest.
+    """
+
+    host_s: Float64
+    counter: Int64
+    kept: npt.NDArray[np.intp]
+    lost: int
+    lost_ambiguous: bool
+    gaps: int
+    duplicates: int
+    rate_measured_hz: float
+    arrival_spread_s: float
+    uncertainty_s: Float64
+    method: str
+    notes: tuple[str, ...] = ()
+
+
+def sample_times(stream: RecordedStream) -> SampleTimes:
+    """Find the host time of every sample of a stream.
+
+    With a counter: per unbroken piece of it, a line through the fastest arrivals over the count, or over the device's
+    own time where each chunk carries one. Without a counter a regular stream gets such a line over its index,
+    between what look like gaps: a guess, and said to be one. Irregular streams keep their own stamps.
+    """
+    if stream.stamps.size == 0:
+        return _own_stamps(stream, "no samples")
+    if stream.rate_hz <= 0:
+        return _own_stamps(stream, "own stamps")
+    if not bool(np.all(np.abs(stream.stamps) < _CLOCK_LIMIT_S)):
+        stream = replace(stream, stamps=_filled(stream.stamps))
+    if stream.counter is None:
+        return _without_counter(stream, ())
+    counted = unwrap(stream.counter, stream.counter_modulus, stream.stamps, stream.rate_hz, stream.values)
+    if not counted.usable:
+        return _without_counter(stream, ("its counter does not count",))
+    method, notes = "device count", _notes_of(counted)
+    arrivals = [_arrivals_of_piece(stream, counted, counted.piece == piece) for piece in _pieces(counted)]
+    if stream.counter_origin == "host":
+        method = "host count"
+        notes = (*notes, "the device has no counter: losses before the host show as gaps in time at best")
+        if len(arrivals) == 1:
+            counted = split_at_gaps(counted, arrivals[0].count, arrivals[0].arrival_s, stream.rate_hz)
+            arrivals = [_arrivals_of_piece(stream, counted, counted.piece == piece) for piece in _pieces(counted)]
+    fits = []
+    for piece, found in zip(_pieces(counted), arrivals, strict=True):
+        samples = counted.counter[counted.piece == piece]
+        fit = fit_piece(samples, found.count, found.arrival_s, found.device_time_s, stream.rate_hz)
+        fits.append(replace(fit, count_shift=found.count_shift, notes=(*fit.notes, *found.notes)))
+    if all(fit.over_device_time for fit in fits):
+        method = "device time"
+    return _joined(counted, fits, stream.rate_hz, method, notes)
+
+
+def frame_times(view: RecordedView) -> SampleTimes:
+    """Find the host time of every frame record of a view; none is dropped.
+
+    x of the line is the camera's own time where it is finite, increasing and in seconds, and its frame count elsewhere.
+    """
+    arrival, rate_hz = view.arrival_s, view.stream.rate_hz
+    if arrival.size == 0:
+        return _own_stamps(view.stream, "no frames")
+    rate_hz = rate_hz if rate_hz > 0 else _rough_rate_hz(arrival)
+    counted = unwrap(view.frame_id, 0, arrival, rate_hz)
+    notes = _notes_of(counted)
+    method = "frame count"
+    if not counted.usable:
+        counted = split_at_gaps(counted, counted.counter, arrival, rate_hz)
+        method, notes = "guess: frame index", (*notes, "its frame count does not count")
+    fits = []
+    for piece in _pieces(counted):
+        inside = counted.piece == piece
+        samples = counted.counter[inside]
+        fits.append(fit_piece(samples, samples, arrival[inside], view.device_time_s[inside], rate_hz))
+    if all(fit.over_device_time for fit in fits):
+        method = "device time"
+    return _joined(counted, fits, rate_hz, method, notes)
+
+
+def strictly_increasing(time_s: Float64) -> Float64:
+    """Return ``time_s`` (n,) with every time that does not follow its predecessor moved just after it."""
+    if time_s.size < 2 or bool(np.all(np.diff(time_s) > 0)):
+        return time_s
+    step = max(1e-9, 4 * float(np.spacing(np.max(np.abs(time_s)))))
+    ramp = step * np.arange(time_s.size)
+    return np.asarray(np.maximum.accumulate(time_s - ramp) + ramp)
+
+
+@dataclass(frozen=True)
+class _Arrivals:
+    """The arrivals of one piece, (arrivals,) each; ``count`` is that of the piece's samples."""
+
+    count: Float64
+    arrival_s: Float64
+    device_time_s: Float64
+    count_shift: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def _pieces(counted: Counted) -> range:
+    return range(int(counted.piece[-1]) + 1)
+
+
+def _arrivals_of_piece(stream: RecordedStream, counted: Counted, inside: npt.NDArray[np.bool_]) -> _Arrivals:
+    found = _clock_rows_of_piece(stream, counted, inside)
+    if found is not None:
+        return found
+    counter, kept = counted.counter[inside], counted.kept[inside]
+    last = stream.chunk_last[np.isin(stream.chunk_last, kept)]
+    chosen = np.searchsorted(kept, last) if last.size else np.arange(kept.size)
+    note = "no usable clock rows: arrivals are the stamps of chunks"
+    unknown = np.full(chosen.size, np.nan)
+    return _Arrivals(counter[chosen].astype(np.float64), stream.stamps[kept[chosen]], unknown, notes=(note,))
+
+
+def _clock_rows_of_piece(stream: RecordedStream, counted: Counted, inside: npt.NDArray[np.bool_]) -> _Arrivals | None:
+    if stream.clock_rows is None or len(stream.clock_rows) == 0:
+        return None
+    rows = stream.clock_rows
+    with np.errstate(invalid="ignore"):
+        rows = rows[(np.abs(rows[:, 0]) < _MOST_COUNTS) & (np.abs(rows[:, 1]) < _CLOCK_LIMIT_S)]
+    where = np.flatnonzero(inside)
+    stamps = stream.stamps[counted.kept]
+    # Between two pieces, a row belongs to the one whose samples are nearer in time.
+    from_s = -np.inf if where[0] == 0 else (stamps[where[0] - 1] + stamps[where[0]]) / 2
+    to_s = np.inf if where[-1] == stamps.size - 1 else (stamps[where[-1]] + stamps[where[-1] + 1]) / 2
+    rows = rows[(rows[:, 1] > from_s) & (rows[:, 1] <= to_s)]
+    if len(rows) == 0:
+        return None
+    counter = counted.counter[inside]
+    # The samples' count by their stamps is rough, but a modulus is far longer than that is wrong.
+    rough = np.interp(rows[:, 1], np.maximum.accumulate(stamps[inside]), counter.astype(np.float64))
+    ahead = rows[:, 0] - rough
+    modulus = stream.counter_modulus
+    shift = round(float(np.median(ahead)) / modulus) * modulus if modulus else 0
+    slack = max(64.0, 10.0 * stream.rate_hz) + 0.1 * float(counter[-1] - counter[0])
+    rows = rows[np.abs(ahead - shift) < slack]
+    if len(rows) == 0:
+        return None
+    return _Arrivals(rows[:, 0] - shift, rows[:, 1], rows[:, 2], shift)
+
+
+def _own_stamps(stream: RecordedStream, method: str) -> SampleTimes:
+    stamps = stream.stamps
+    notes: tuple[str, ...] = ()
+    finite = np.abs(stamps) < _CLOCK_LIMIT_S
+    if not bool(np.all(finite)):
+        notes = ("stamps that are no times were left out",)
+    kept = np.flatnonzero(finite)
+    host_s = stamps[kept]
+    order = np.argsort(host_s, kind="stable")
+    kept, host_s = kept[order], strictly_increasing(host_s[order])
+    return SampleTimes(
+        host_s=host_s,
+        counter=kept.astype(np.int64),
+        kept=kept,
+        lost=0,
+        lost_ambiguous=False,
+        gaps=0,
+        duplicates=0,
+        rate_measured_hz=np.nan,
+        arrival_spread_s=np.nan,
+        uncertainty_s=np.zeros(kept.size),
+        method=method,
+        notes=notes,
+    )
+
+
+def _without_counter(stream: RecordedStream, notes: tuple[str, ...]) -> SampleTimes:
+    index = np.arange(stream.stamps.size)
+    last = stream.chunk_last[(stream.chunk_last >= 0) & (stream.chunk_last < index.size)]
+    last = np.unique(last) if last.size else index
+    last = last[np.isfinite(stream.stamps[last])]
+    zeros = np.zeros(index.size, dtype=np.int64)
+    counted = Counted(index, index.astype(np.int64), zeros, 0, 0, 0, ambiguous=False)
+    counted = split_at_gaps(counted, last.astype(np.float64), stream.stamps[last], stream.rate_hz)
+    fits = []
+    for piece in _pieces(counted):
+        samples = counted.counter[counted.piece == piece]
+        first = int(np.flatnonzero(counted.piece == piece)[0])
+        rows = last[counted.piece[last] == piece]
+        unknown = np.full(rows.size, np.nan)
+        fits.append(fit_piece(samples, samples[rows - first], stream.stamps[rows], unknown, stream.rate_hz))
+    notes = (*notes, "no counter: losses show as gaps in time at best")
+    return _joined(counted, fits, stream.rate_hz, "guess: index", notes)
+
+
+def _filled(stamps: Float64) -> Float64:
+    """Return stamps with those that are no times interpolated; they are rough anyway."""
+    finite = np.flatnonzero(np.abs(stamps) < _CLOCK_LIMIT_S)
+    if finite.size == 0:
+        return np.zeros_like(stamps)
+    return np.interp(np.arange(stamps.size), finite, stamps[finite])
+
+
+def _rough_rate_hz(arrival_s: Float64) -> float:
+    steps = np.diff(arrival_s)
+    steps = steps[steps > 0]
+    return float(1 / np.median(steps)) if steps.size else 1.0
+
+
+def _notes_of(counted: Counted) -> tuple[str, ...]:
+    notes = []
+    if counted.duplicates:
+        notes.append(f"{counted.duplicates} exact duplicates dropped")
+    resets = int(counted.piece[-1]) if counted.piece.size else 0
+    if resets:
+        notes.append(f"its counter was reset {'once' if resets == 1 else f'{resets} times'}")
+    return tuple(notes)
+
+
+def _joined(counted: Counted, fits: list[PieceFit], rate_hz: float, method: str, notes: tuple[str, ...]) -> SampleTimes:
+    host_s = np.concatenate([fit.host_s for fit in fits])
+    counter = counted.counter.copy()
+    previous = 0
+    for piece, fit in enumerate(fits):
+        inside = counted.piece == piece
+        shift = fit.count_shift
+        if piece:  # a count that goes on by time: how many were lost over a reset is not known
+            before, first = fits[piece - 1].host_s[-1], fit.host_s[0]
+            passed = int(np.clip(np.nan_to_num((first - before) * rate_hz), 1, _MOST_COUNTS))
+            shift = previous + passed - int(counter[inside][0])
+        counter[inside] += shift
+        previous = int(counter[inside][-1])
+    longest = max(fits, key=lambda fit: fit.host_s.size)
+    increasing = strictly_increasing(host_s)
+    moved = float(np.max(np.abs(increasing - host_s)))
+    if moved > 1e-6:
+        notes = (*notes, f"times of neighbouring pieces overlapped by up to {moved * 1e3:.1f} ms")
+    return SampleTimes(
+        host_s=increasing,
+        counter=counter,
+        kept=counted.kept,
+        lost=counted.lost,
+        lost_ambiguous=counted.ambiguous,
+        gaps=counted.gaps,
+        duplicates=counted.duplicates,
+        rate_measured_hz=longest.rate_hz,
+        arrival_spread_s=longest.spread_s,
+        uncertainty_s=np.concatenate([fit.uncertainty_s for fit in fits]),
+        method=method,
+        notes=tuple(dict.fromkeys((*notes, *(note for fit in fits for note in fit.notes)))),
+    )
