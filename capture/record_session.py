@@ -77,10 +77,15 @@ def _into_dataset(finished: FinishedTake, dataset: Path, console: Console) -> in
             console.error(problem)
         console.warning(f"the raw take is safe in {finished.folder}; when that is set right, type\n  {again}")
         return 3
+    except Exception:
+        console.warning(
+            f"the raw take is safe in {finished.folder}; the dataset was not written; later type\n  {again}"
+        )
+        raise
     verdict = judge(processed.segmentation, processed.aligned.reports, dataset)
     console.line(report_table(processed.aligned.reports))
     console.line(verdict.line, style="bold green" if not verdict.marks and not finished.failures else "bold yellow")
-    for mark in (*verdict.marks, *processed.remarks):
+    for mark in (*verdict.marks, *verdict.remarks, *processed.remarks):
         console.warning(f"  {mark}")
     console.line(f"raw take: {finished.folder}")
     console.line(f"next: flex-capture validate {dataset}   or record the next take")

@@ -29,7 +29,7 @@ def resegment_takes(paths: Sequence[Path], dataset: Path | None) -> int:
             continue
         verdict = judge(processed.segmentation, processed.aligned.reports, target)
         console.line(f"{take}: {verdict.line}")
-        for mark in (*verdict.marks, *processed.remarks):
+        for mark in (*verdict.marks, *verdict.remarks, *processed.remarks):
             console.warning(f"  {mark}")
         code = max(code, 1) if verdict.marks else code
     return code

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from calibration.markers import load_marker_map, packaged_map
+from calibration.markers import find_marker_map
 from drivers.driver import DriverConfig
 from drivers.registry import find_driver
 from lab.errors import FlexCaptureError, RigError
@@ -96,8 +96,6 @@ def _bind_device(source: Path, entry: DeviceEntry, overrides: dict[str, Any]) ->
     options = entry.options
     if entry.driver.startswith("simulated."):
         options |= {key: value for key, value in overrides.items() if key in config_class.model_fields}
-    marker_map = None
-    if entry.marker_map is not None:
-        own = source.parent / entry.marker_map
-        marker_map = load_marker_map(own) if entry.marker_map.endswith(".toml") else packaged_map(entry.marker_map)
+    reference = entry.marker_map
+    marker_map = None if reference is None else find_marker_map(reference, source.parent)
     return BoundDevice(entry, config_class.model_validate(options), marker_map)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import platform
 import secrets
@@ -116,6 +117,7 @@ def _record(running: _Running) -> FinishedTake:
             truth.mkdir()
         running.recorder.start(folder / "streams.xdf.part")
         t0_s = local_clock() + _LEAD_S
+        running.events.append(Event(session_s=t0_s, kind="t0", text="replays and simulations play their first sample"))
         for process in running.processes:
             process.send(Start(t0_s, folder, truth))
         with running.console.waiting("waiting for every stream to deliver"):
@@ -128,7 +130,8 @@ def _record(running: _Running) -> FinishedTake:
             return _finish(running, folder, record, reason)
     finally:
         if not announced:
-            running.recorder.close()
+            with contextlib.suppress(TakeError):
+                running.recorder.close()
             close_all(running.processes)  # they write into the folder
             shutil.rmtree(folder, ignore_errors=True)
             _remove_if_empty(folder.parent, plan.raw)

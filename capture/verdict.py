@@ -13,14 +13,18 @@ from lab.repetitions import Segmentation
 
 @dataclass(frozen=True)
 class Verdict:
-    """One line, and the sentences on what is not in order. No sentences: all is well."""
+    """One line; ``marks`` say what is not in order, ``remarks`` what a person may want to look at."""
 
     line: str
     marks: tuple[str, ...]
+    remarks: tuple[str, ...]
 
 
 def judge(segmentation: Segmentation, reports: Sequence[StreamReport], dataset: Path) -> Verdict:
-    """Sum up a take: repetitions found and expected, streams in sync, the worst uncertainty, where it is."""
+    """Sum up a take: repetitions found and expected, streams in sync, the worst uncertainty, where it is.
+
+    A take is marked if the count is not the expected one, samples were lost, or a stream is out of sync.
+    """
     expected = "" if segmentation.expected is None else f" of {segmentation.expected}"
     in_sync = [report for report in reports if report.in_sync]
     worst_ms = max((report.uncertainty_p99_ms for report in reports), default=math.nan)
@@ -32,13 +36,16 @@ def judge(segmentation: Segmentation, reports: Sequence[StreamReport], dataset: 
     line = (
         f"{segmentation.found}{expected} repetitions · {sync}, worst uncertainty {worst_ms:.2g} ms · saved to {dataset}"
     )
-    return Verdict(line, tuple(_marks(segmentation, reports)))
-
-
-def _marks(segmentation: Segmentation, reports: Sequence[StreamReport]) -> list[str]:
-    marks = list(segmentation.doubts)
+    wrong_count = segmentation.expected is not None and segmentation.found != segmentation.expected
+    marks = [*segmentation.doubts] if wrong_count else []
+    doubts = [] if wrong_count else [*segmentation.doubts]
     for number, repetition in enumerate(segmentation.repetitions, start=1):
-        marks += [f"repetition {number}: {doubt}" for doubt in repetition.doubts]
+        doubts += [f"repetition {number}: {doubt}" for doubt in repetition.doubts]
+    return Verdict(line, (*marks, *_stream_marks(reports)), tuple(doubts))
+
+
+def _stream_marks(reports: Sequence[StreamReport]) -> list[str]:
+    marks = []
     for report in reports:
         if report.lost:
             word = "about " if report.lost_ambiguous else ""
