@@ -69,10 +69,12 @@ class Rig(BaseModel):
     )
     wait_s: float = Field(20.0, gt=0, le=600, description="Seconds to wait for all devices and streams to appear.")
     lsl: LslSettings = Field(default_factory=LslSettings)
-    device: tuple[DeviceEntry, ...] = Field(min_length=1, max_length=64, description="The devices.")
+    device: tuple[DeviceEntry, ...] = Field(description="The devices, 1 to 64.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Rig:
+        if not 1 <= len(self.device) <= 64:
+            raise ValueError(f"a rig has 1 to 64 [[device]] entries, this one has {len(self.device)}")
         names = [entry.name for entry in self.device]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -1,0 +1,45 @@
+"""A rig small enough for tests, and the command line run in this process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def write_rig(tmp_path: Path) -> Callable[..., Path]:
+    """Write a rig file of the given devices."""
+
+    def write(*devices: str, top: str = 'name = "test rig"\nwait_s = 30.0\n') -> Path:
+        path = tmp_path / "rig.toml"
+        path.write_text(top + "".join(devices), encoding="utf-8")
+        return path
+
+    return write
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def flex_capture(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Run the command line as the console script does, in this process."""
+
+    def run(*arguments: object) -> Outcome:
+        from capture.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["flex-capture", *(str(argument) for argument in arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        shown = capsys.readouterr()
+        return Outcome(int(left.value.code or 0), shown.out, shown.err)
+
+    return run
