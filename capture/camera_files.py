@@ -17,6 +17,7 @@ from typing import Final
 from lab.errors import TakeError
 from lab.streams import Frame, StreamSpec
 from storage.frame_records import FrameRecordWriter
+from storage.take_folder import part_path
 from storage.video_writer import VideoWriter
 
 _QUEUE_S: Final = 2.0
@@ -43,8 +44,8 @@ class CameraFiles:
             raise TakeError(f"camera {view} says nothing of its video format; its driver is at fault")
         self._video_path = folder / f"{view}.mov"
         self._records_path = folder / f"{view}.frames"
-        self._records = FrameRecordWriter(_part(self._records_path))
-        self._video = VideoWriter(_part(self._video_path), spec.video, spec.rate_hz)
+        self._records = FrameRecordWriter(part_path(self._records_path))
+        self._video = VideoWriter(part_path(self._video_path), spec.video, spec.rate_hz)
         self._publish = publish
         self._capacity = max(8, int(_QUEUE_S * max(spec.rate_hz, 1.0)))
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(self._capacity * _ROWS_FACTOR)
@@ -83,10 +84,12 @@ class CameraFiles:
         if not self._stop.is_set():
             self._stop.set()
             self._syncer.join()
-            self._video.close()
-            self._records.close()
-            _part(self._video_path).rename(self._video_path)
-            _part(self._records_path).rename(self._records_path)
+            for file, path in ((self._video, self._video_path), (self._records, self._records_path)):
+                try:
+                    file.close()
+                except (OSError, TakeError) as error:
+                    self._problem(f"{path.name} could not be closed properly: {error}")
+                part_path(path).rename(path)
 
     def _problem(self, sentence: str) -> None:
         if sentence not in self.problems and len(self.problems) < 20:
@@ -138,9 +141,5 @@ class CameraFiles:
             try:
                 self._records.sync()
                 self._video.sync()
-            except OSError as error:
+            except (OSError, TakeError) as error:
                 self._problem(f"the disk refused to sync: {error}")
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(path.name + ".part")

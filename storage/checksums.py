@@ -1,0 +1,101 @@
+"""``SHA256SUMS`` of a raw take, in the format of the sha256sum program."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Final
+
+from lab.errors import TakeError
+from storage.atomic import write_bytes_atomically
+from storage.take_folder import MARKS_NAME
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUMS_NAME: Final = "SHA256SUMS"
+_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+_BLOCK_BYTES = 1 << 20
+_LARGEST_SUMS = 10_000_000
+
+
+def write_sums(folder: Path) -> None:
+    """Write ``SHA256SUMS`` of all files in the folder but the marks and itself, atomically. Raises TakeError."""
+    try:
+        lines = [f"{_sum(path)}  {name}\n" for name, path in sorted(_files(folder).items())]
+        write_bytes_atomically(folder / SUMS_NAME, "".join(lines).encode())
+    except OSError as error:
+        raise TakeError(f"{folder}: its checksums cannot be written ({_reason(error)}); check the disk.") from None
+
+
+def verify_sums(folder: Path) -> list[str]:
+    """Compare the folder with its ``SHA256SUMS`` and return one sentence a problem, [] where all is as it was.
+
+    Raises TakeError where there is no readable ``SHA256SUMS``.
+    """
+    listed, problems = _listed(folder)
+    present = _files(folder)
+    for name, digest in sorted(listed.items()):
+        if name not in present:
+            problems.append(f"{folder / name} is missing.")
+            continue
+        try:
+            if _sum(present[name]) != digest:
+                problems.append(f"{folder / name} has changed since it was recorded.")
+        except OSError as error:
+            problems.append(f"{folder / name} cannot be read ({_reason(error)}).")
+    problems += [
+        f"{folder / name} was not there when the take was closed." for name in sorted(present.keys() - listed.keys())
+    ]
+    return problems
+
+
+def digest_of(folder: Path) -> str:
+    """Return the SHA-256 (hex) of the ``SHA256SUMS`` file: one hash for the whole take. Raises TakeError."""
+    return hashlib.sha256(_sums_bytes(folder)).hexdigest()
+
+
+def _listed(folder: Path) -> tuple[dict[str, str], list[str]]:
+    listed: dict[str, str] = {}
+    problems: list[str] = []
+    for number, line in enumerate(_sums_bytes(folder).decode("utf-8", "replace").splitlines(), 1):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            problems.append(f"{folder / SUMS_NAME}, line {number} is not a checksum.")
+        else:
+            listed[match.group(2)] = match.group(1)
+    return listed, problems
+
+
+def _sums_bytes(folder: Path) -> bytes:
+    path = folder / SUMS_NAME
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_SUMS + 1)
+    except FileNotFoundError:
+        raise TakeError(f"{folder} has no {SUMS_NAME}; close the take with `flex-capture recover`.") from None
+    except OSError as error:
+        raise TakeError(f"{path} cannot be read ({_reason(error)}); check its permissions.") from None
+    if len(data) > _LARGEST_SUMS:
+        raise TakeError(f"{path} is larger than {_LARGEST_SUMS} bytes; it is not a list of checksums.")
+    return data
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in folder.rglob("*")
+        if path.is_file() and path.relative_to(folder).as_posix() not in (SUMS_NAME, MARKS_NAME)
+    }
+
+
+def _sum(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -1,0 +1,231 @@
+"""The folder of a raw take, ``raw/<subject>/<session>/<action>-<NN>/``: names, ``take.json``, marks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from lab.errors import RequestError, TakeError
+from lab.take import SESSION, SUBJECT, TAKE, TakeRecord
+from storage.atomic import sync_file, sync_folder, write_bytes_atomically
+from storage.toml_file import validation_sentences
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RECORD_NAME: Final = "take.json"
+STREAMS_NAME: Final = "streams.xdf"
+MARKS_NAME: Final = "marks.jsonl"
+PART_SUFFIX: Final = ".part"
+
+_ACTION = re.compile(r"A\d\d")
+_LARGEST_RECORD = 50_000_000
+_LARGEST_MARKS = 50_000_000
+_MOST_RACES = 100
+
+
+def record_path(folder: Path) -> Path:
+    """Return the path of ``take.json``."""
+    return folder / RECORD_NAME
+
+
+def streams_path(folder: Path) -> Path:
+    """Return the path of ``streams.xdf``."""
+    return folder / STREAMS_NAME
+
+
+def marks_path(folder: Path) -> Path:
+    """Return the path of ``marks.jsonl``."""
+    return folder / MARKS_NAME
+
+
+def video_path(folder: Path, view: str) -> Path:
+    """Return the path of a view's video."""
+    return folder / f"{view}.mov"
+
+
+def frames_path(folder: Path, view: str) -> Path:
+    """Return the path of a view's frame records."""
+    return folder / f"{view}.frames"
+
+
+def part_path(path: Path) -> Path:
+    """Return the name under which a file is written until it is whole: ``streams.xdf.part``."""
+    return path.with_name(path.name + PART_SUFFIX)
+
+
+def finish_part(path: Path) -> None:
+    """Give a whole file its final name. Raises TakeError where it cannot be renamed or the name is taken."""
+    part = part_path(path)
+    try:
+        if path.exists():
+            raise TakeError(f"{path} exists already and is not overwritten; {part.name} is left beside it.")
+        part.rename(path)
+    except OSError as error:
+        raise TakeError(f"{part} cannot be renamed ({_reason(error)}); run `flex-capture recover`.") from None
+    sync_folder(path.parent)
+
+
+def take_name(action: str, number: int) -> str:
+    """Return the name of the ``number``-th take of an action: ``A16-02``."""
+    return f"{action}-{number:02d}"
+
+
+def next_take_name(session_folder: Path, action: str) -> str:
+    """Return the name after the highest one that the session has for the action; gaps are never filled.
+
+    Raises RequestError where the folder cannot be listed.
+    """
+    highest = 0
+    try:
+        for entry in session_folder.iterdir():
+            if TAKE.fullmatch(entry.name) and entry.name.startswith(f"{action}-"):
+                highest = max(highest, int(entry.name[len(action) + 1 :][:9]))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise RequestError(f"{session_folder} cannot be listed ({_reason(error)}); check the folder.") from None
+    return take_name(action, highest + 1)
+
+
+def create_take(raw: Path, subject: str, session: str, action: str) -> Path:
+    """Create the folder of a new take and return it; of two programs that ask at once, each gets its own.
+
+    Raises RequestError where a name is not allowed or the folder cannot be created; nothing is then left behind but
+    empty folders.
+    """
+    if not SUBJECT.fullmatch(subject):
+        raise RequestError(f"The subject '{subject}' is not allowed; use 1 to 32 letters and digits, such as S12.")
+    if not SESSION.fullmatch(session):
+        raise RequestError(f"The session '{session}' is not allowed; use letters, digits, - and _ (64 at most).")
+    if not _ACTION.fullmatch(action):
+        raise RequestError(f"The action '{action}' is not allowed; actions are called A01 to A20.")
+    session_folder = raw / subject / session
+    try:
+        session_folder.mkdir(parents=True, exist_ok=True)
+        for _ in range(_MOST_RACES):
+            folder = session_folder / next_take_name(session_folder, action)
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue  # another program was faster
+            sync_folder(session_folder)
+            return folder
+    except OSError as error:
+        raise RequestError(
+            f"No take can be created in {session_folder} ({_reason(error)}); check it or name another."
+        ) from None
+    raise RequestError(f"No take can be created in {session_folder}: its names are always taken; try again.")
+
+
+def remove_empty_take(folder: Path) -> bool:
+    """Remove a take's folder if nothing was recorded into it, and say whether it was removed."""
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def write_record(folder: Path, record: TakeRecord) -> None:
+    """Write ``take.json`` atomically. Raises TakeError."""
+    text = record.model_dump_json(indent=2) + "\n"
+    try:
+        write_bytes_atomically(record_path(folder), text.encode())
+    except OSError as error:
+        raise TakeError(f"{record_path(folder)} cannot be written ({_reason(error)}); check the disk.") from None
+
+
+def read_record(folder: Path) -> TakeRecord:
+    """Read ``take.json``. Raises TakeError with a sentence for every mistake."""
+    path = record_path(folder)
+    data = _read_bounded(path, _LARGEST_RECORD, missing_ok=False)
+    try:
+        return TakeRecord.model_validate_json(data)
+    except ValidationError as error:
+        raise TakeError(*validation_sentences(path, error)) from None
+
+
+def append_mark(folder: Path, mark: dict[str, Any]) -> None:
+    """Append one line to ``marks.jsonl`` and wait until it is on the disk.
+
+    A torn last line, left by a crash, is closed off first, so that it spoils no later mark. Raises TakeError.
+    """
+    path = marks_path(folder)
+    try:
+        line = json.dumps(mark, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"
+        with path.open("a+b", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            if size:
+                file.seek(size - 1)
+                if file.read(1) != b"\n":
+                    line = b"\n" + line
+            if file.write(line) != len(line):
+                raise OSError(0, "the disk is full")
+            sync_file(file.fileno())
+    except OSError as error:
+        raise TakeError(f"{path} cannot be written ({_reason(error)}); check the disk, then mark again.") from None
+
+
+def read_marks(folder: Path) -> list[dict[str, Any]]:
+    """Read all marks in the order they were made; [] where there are none.
+
+    Lines that are torn or no JSON object are left out. Raises TakeError where the file cannot be read.
+    """
+    marks: list[dict[str, Any]] = []
+    for line in _read_bounded(marks_path(folder), _LARGEST_MARKS, missing_ok=True).split(b"\n"):
+        try:
+            mark = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(mark, dict):
+            marks.append(mark)
+    return marks
+
+
+def list_takes(raw: Path) -> list[Path]:
+    """Return the folders of all takes under ``raw``, sorted by subject, session, action and number.
+
+    Anything that is not named like a take is left out. Raises RequestError where ``raw`` cannot be listed.
+    """
+    try:
+        takes = [
+            take
+            for subject in raw.iterdir()
+            if SUBJECT.fullmatch(subject.name) and subject.is_dir()
+            for session in subject.iterdir()
+            if SESSION.fullmatch(session.name) and session.is_dir()
+            for take in session.iterdir()
+            if TAKE.fullmatch(take.name) and take.is_dir()
+        ]
+    except OSError as error:
+        raise RequestError(f"{raw} cannot be listed ({_reason(error)}); name the folder of raw takes.") from None
+    return sorted(takes, key=_order)
+
+
+def _order(take: Path) -> tuple[str, str, str, int, str]:
+    action, _, number = take.name.partition("-")
+    return take.parent.parent.name, take.parent.name, action, int(number[:9]), take.name
+
+
+def _read_bounded(path: Path, limit: int, *, missing_ok: bool) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError:
+        if missing_ok:
+            return b""
+        raise TakeError(f"{path} is missing; check that {path.parent} is the folder of a take.") from None
+    except OSError as error:
+        raise TakeError(f"{path} cannot be read ({_reason(error)}); check its permissions.") from None
+    if len(data) > limit:
+        raise TakeError(f"{path} is larger than {limit} bytes; it is not a file of a take.")
+    return data
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
