@@ -35,14 +35,13 @@ class Interruption:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    @contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Only note an interruption instead of raising KeyboardInterrupt."""
+    def defer(self) -> None:
+        """From now on only note an interruption, in ``requested``, instead of raising KeyboardInterrupt."""
         self._deferred = True
-        try:
-            yield
-        finally:
-            self._deferred = False
+
+    def resume(self) -> None:
+        """From now on raise KeyboardInterrupt again."""
+        self._deferred = False
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.requested.set()

@@ -59,14 +59,15 @@ def record_one_take(request: RecordRequest) -> int:
         except KeyboardInterrupt:
             console.warning("interrupted before the take began; nothing was recorded")
             return 130
-        return _into_dataset(finished, request.out / "dataset", console)
+        return _into_dataset(finished, request.out / "dataset", console, interruption)
 
 
-def _into_dataset(finished: FinishedTake, dataset: Path, console: Console) -> int:
+def _into_dataset(finished: FinishedTake, dataset: Path, console: Console, interruption: Interruption) -> int:
     again = f"flex-capture resegment {finished.folder}"
     for failure in finished.failures:
         console.error(failure)
     try:
+        interruption.resume()
         with console.progress() as progress:
             processed = process_take(finished.folder, dataset, progress)
     except KeyboardInterrupt:

@@ -167,11 +167,6 @@ class Recorder:
         """Whether every stream has delivered a sample."""
         return all(state.samples > 0 for state in self.streams)
 
-    @property
-    def bytes_written(self) -> int:
-        """Bytes in the XDF file so far."""
-        return self._writer.bytes_written if self._writer is not None else 0
-
     def drain(self, published: dict[str, int], grace_s: float) -> list[str]:
         """Keep pulling until each stream has as many samples as were published; name those that have not.
 

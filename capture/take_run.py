@@ -73,6 +73,7 @@ class _Running:
     interruption: Interruption
     processes: list[DeviceProcess]
     recorder: Recorder
+    folder: Path
     events: list[Event] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -81,7 +82,8 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
     """Start all devices, record one take and seal it.
 
     Raises DeviceError where a device or stream does not come, TakeError where the disk refuses; then no folder
-    of this take remains. KeyboardInterrupt before "recording" is announced leaves nothing either.
+    of this take remains. KeyboardInterrupt before "recording" is announced leaves nothing either. From the creation of
+    the take's folder on, interruptions are deferred, and still are when this returns.
     """
     configuration = lsl_configuration(plan.rig.rig.lsl)
     configure_lsl(configuration)
@@ -98,16 +100,18 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
             recorder.connect(plan.rig.rig.wait_s)
             wait_for_subscriptions(processes)
         console.countdown(countdown_s)
-        return _record(_Running(plan, console, interruption, processes, recorder))
+        interruption.defer()
+        folder = create_take(plan.raw, plan.subject, plan.session, plan.action.id)
+        return _record(_Running(plan, console, interruption, processes, recorder, folder))
     finally:
         close_all(processes)
 
 
 def _record(running: _Running) -> FinishedTake:
+    """Record into the take's folder; it is removed again if "recording" is never announced."""
     from pylsl import local_clock
 
-    plan = running.plan
-    folder = create_take(plan.raw, plan.subject, plan.session, plan.action.id)
+    plan, folder = running.plan, running.folder
     announced = False
     try:
         record = _opening_record(running, folder.name)
@@ -125,9 +129,8 @@ def _record(running: _Running) -> FinishedTake:
         announced = True
         record = record.model_copy(update={"recording_s": local_clock()})
         _event(running, "recording", "every stream has delivered")
-        with running.interruption.deferred():
-            reason = _run_until_stopped(running)
-            return _finish(running, folder, record, reason)
+        reason = _run_until_stopped(running)
+        return _finish(running, record, reason)
     finally:
         if not announced:
             with contextlib.suppress(TakeError):
@@ -231,6 +234,8 @@ def _wait_for_first_samples(running: _Running) -> None:
     wait_s = running.plan.rig.rig.wait_s
     deadline_s = time.monotonic() + wait_s
     while not running.recorder.all_delivered():
+        if running.interruption.requested.is_set():
+            raise KeyboardInterrupt
         for process in running.processes:
             process.poll()
         failed = [process.failure.sentence for process in running.processes if process.failure is not None]
@@ -310,21 +315,30 @@ def _status(running: _Running, title: str, hint: str, elapsed_s: float) -> LiveS
             word = "SILENT"
             alarms.append(f"device '{device}' has sent nothing for {age_s:.0f} s; check it")
         rows.append(StreamRow(name, word, state.rate_hz, state.rate_measured_hz(), state.samples, state.lost, age_s))
-    folder = running.plan.raw
     return LiveStatus(
         title=title,
         elapsed_s=elapsed_s,
         rows=tuple(rows),
-        disk_left_bytes=shutil.disk_usage(folder).free,
-        take_bytes=running.recorder.bytes_written,
+        disk_left_bytes=shutil.disk_usage(running.plan.raw).free,
+        take_bytes=_bytes_in(running.folder),
         queue_fill=max((process.progress.queue_fill for process in running.processes), default=0.0),
         hint=hint,
         alarms=tuple(alarms),
     )
 
 
-def _finish(running: _Running, folder: Path, record: TakeRecord, reason: str) -> FinishedTake:
+def _bytes_in(folder: Path) -> int:
+    """Add up what the take has written so far; files are renamed while it ends."""
+    total = 0
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
+
+
+def _finish(running: _Running, record: TakeRecord, reason: str) -> FinishedTake:
     """Stop, drain, close and seal. Nothing that arrived is given up, whatever has failed."""
+    folder = running.folder
     _event(running, "stop", reason)
     for process in running.processes:
         process.send(Stop())

@@ -83,8 +83,9 @@ def test_no_worker_survives_a_killed_recorder(write_rig: Callable[..., Path], tm
 def test_an_interruption_raises_unless_deferred() -> None:
     interruption = Interruption()
     with interruption.installed():
-        with interruption.deferred():
-            signal.raise_signal(signal.SIGINT)
+        interruption.defer()
+        signal.raise_signal(signal.SIGINT)
         assert interruption.requested.is_set()
+        interruption.resume()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
