@@ -29,11 +29,13 @@ def align_take(take: RecordedTake) -> AlignedTake:
     views: list[AlignedView] = []
     reports: list[StreamReport] = []
     for stream in take.streams:
-        aligned, report = align_stream(stream, _latency_s(devices, stream.device), tolerance_ms)
+        device = devices.get(stream.device, {})
+        aligned, report = align_stream(stream, _latency_s(device), device.get("max_uncertainty_ms") or tolerance_ms)
         streams.append(aligned)
         reports.append(report)
     for view in take.views:
-        aligned_view, report = align_view(view, _latency_s(devices, view.stream.device), tolerance_ms)
+        device = devices.get(view.stream.device, {})
+        aligned_view, report = align_view(view, _latency_s(device), device.get("max_uncertainty_ms") or tolerance_ms)
         views.append(aligned_view)
         reports.append(report)
     emg = next((_in_microvolt(stream) for stream in streams if stream.content_type.upper() == "EMG"), None)
@@ -51,8 +53,8 @@ def align_take(take: RecordedTake) -> AlignedTake:
     )
 
 
-def _latency_s(devices: dict[str, dict[str, Any]], name: str) -> float:
-    return float(devices.get(name, {}).get("latency_s", 0.0))
+def _latency_s(device: dict[str, Any]) -> float:
+    return float(device.get("latency_s", 0.0))
 
 
 def _first_pose(streams: list[AlignedStream], devices: dict[str, dict[str, Any]]) -> Pose | None:

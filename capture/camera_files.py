@@ -24,6 +24,8 @@ _QUEUE_S: Final = 2.0
 #: Rows of frames without their bytes may wait this much longer than frames with them.
 _ROWS_FACTOR: Final = 100
 _SYNC_PERIOD_S: Final = 1.0
+#: A camera's clock that is further than this from the arrivals is not believed for the video's own time.
+_CLOCK_TRUST_S: Final = 5.0
 
 #: publish(frame_id, device_time_s, arrival_s, pts_us, encoded)
 PublishRow = Callable[[int, float, float, int, bool], None]
@@ -100,8 +102,9 @@ class CameraFiles:
         if math.isnan(self._first_arrival_s):
             self._first_device_s, self._first_arrival_s = frame.device_time_s, frame.arrival_s
         since_s = frame.device_time_s - self._first_device_s
-        if not math.isfinite(since_s) or not 0 <= since_s < 1e9:
-            since_s = frame.arrival_s - self._first_arrival_s
+        arrived_s = frame.arrival_s - self._first_arrival_s
+        if not abs(since_s - arrived_s) < _CLOCK_TRUST_S:  # NaN, a reset or a garbled time of the camera's clock
+            since_s = arrived_s
         self._last_pts_us = max(self._last_pts_us + 1, round(since_s * 1e6))
         return self._last_pts_us
 
@@ -115,23 +118,27 @@ class CameraFiles:
     def _keep(self, waiting: _Waiting) -> None:
         frame, pts_us = waiting.frame, self._pts_us(waiting.frame)
         self.frames += 1
-        self._records.append(
-            frame_id=frame.frame_id,
-            device_time_s=frame.device_time_s,
-            arrival_s=frame.arrival_s,
-            pts_us=pts_us,
-            data=frame.data,
-            kept=waiting.kept,
-            keyframe=frame.keyframe,
-        )
-        encoded = False
-        if waiting.kept:
+        encoded = recorded = False
+        try:
+            self._records.append(
+                frame_id=frame.frame_id,
+                device_time_s=frame.device_time_s,
+                arrival_s=frame.arrival_s,
+                pts_us=pts_us,
+                data=frame.data,
+                kept=waiting.kept,
+                keyframe=frame.keyframe,
+            )
+            recorded = True
+        except (OSError, TakeError) as error:
+            self._problem(f"the record of frame {frame.frame_id} could not be written: {error}")
+        if waiting.kept and recorded:
             try:
                 self._video.write(frame.data, pts_us, keyframe=frame.keyframe)
                 encoded = True
             except Exception as error:  # noqa: BLE001 - whatever the muxer says, the row must follow
                 self._problem(f"the video refused frame {frame.frame_id}: {error}")
-        else:
+        elif recorded:
             self._problem("the disk did not keep up; frames were given up and are marked encoded = 0")
         self.encoded += encoded
         self._publish(frame.frame_id, frame.device_time_s, frame.arrival_s, pts_us, encoded)

@@ -8,9 +8,12 @@ import traceback
 import click
 
 from capture.commands.doctor import doctor
+from capture.commands.rebuild import rebuild
 from capture.commands.record import record
+from capture.commands.recover import recover
 from capture.commands.resegment import resegment
 from capture.commands.validate import validate
+from capture.commands.verify import verify
 from lab.errors import FlexCaptureError
 
 _INTERRUPTED = 130
@@ -24,10 +27,8 @@ def group(debug: bool) -> None:
     """Record FLEX-style fitness data: MoCap, cameras, sEMG, heart and breath rate, on one clock."""
 
 
-group.add_command(record)
-group.add_command(resegment)
-group.add_command(validate)
-group.add_command(doctor)
+for _command in (record, resegment, validate, verify, recover, rebuild, doctor):
+    group.add_command(_command)
 
 
 def main() -> None:

@@ -47,8 +47,8 @@ class Console:
         from rich.console import Console as RichConsole
 
         self._rich = RichConsole(highlight=False, soft_wrap=True)
-        self.interactive = self._rich.is_terminal and sys.stdin.isatty() and not plain
-        self._animated = self._rich.is_terminal and not plain
+        self._animated = self._rich.is_terminal and not self._rich.is_dumb_terminal and not plain
+        self.interactive = self._animated and sys.stdin is not None and sys.stdin.isatty()
         self._live: Any = None
         self._last_plain_s = -_PLAIN_PERIOD_S
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from capture.messages import Ended, Failed, FromWorker, Progress, Ready, Stopped, Subscribed, ToWorker
 from capture.worker import WorkerTask, run_worker
+from lab.streams import StreamSpec
 
 _EXIT_GRACE_S: Final = 2.0
 
@@ -42,9 +43,14 @@ class DeviceProcess:
         return self._process.is_alive()
 
     @property
+    def specs(self) -> tuple[StreamSpec, ...]:
+        """The streams of a device that is ready."""
+        return () if self.ready is None else self.ready.specs
+
+    @property
     def loops(self) -> bool:
         """Whether the device is a looped replay, which never ends by itself."""
-        return self.ready is not None and any(spec.details.get("loops") == "yes" for spec in self.ready.specs)
+        return any(spec.details.get("loops") == "yes" for spec in self.specs)
 
     def send(self, message: ToWorker) -> None:
         """Tell the worker something; a dead one is noticed by ``poll``."""

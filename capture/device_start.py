@@ -37,13 +37,6 @@ def wait_for_devices(processes: Sequence[DeviceProcess], wait_s: float) -> None:
     ]
     if problems:
         raise DeviceError(*problems)
-    for process in processes:
-        assert process.ready is not None
-        for spec in process.ready.specs:
-            if spec.video is not None and not (process.device.startswith("view") and not spec.name):
-                problems.append(f"camera '{process.device}' must be called view1 … view9 in the rig file")
-    if problems:
-        raise DeviceError(*problems)
 
 
 def expected_streams(processes: Sequence[DeviceProcess]) -> list[ExpectedStream]:

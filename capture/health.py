@@ -88,9 +88,7 @@ def _video() -> Check:
     libavformat = av.library_versions.get("libavformat", (0, 0, 0))
     found = f"{av.__version__}, libavformat {'.'.join(map(str, libavformat))}"
     # hybrid_fragmented, the crash-safe MOV, came with FFmpeg 7.1 (libavformat 61.7)
-    return Check(
-        "video (PyAV)", libavformat >= (61, 7, 0), found, "install PyAV 14.4 or newer, its wheel has FFmpeg 7.1"
-    )
+    return Check("video (PyAV)", libavformat >= (61, 7, 0), found, "install PyAV 16.0.1 or newer")
 
 
 def _package(name: str) -> Check:

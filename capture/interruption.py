@@ -15,7 +15,7 @@ from typing import Any
 
 
 class Interruption:
-    """Receives Ctrl-C (and a polite kill) and knows what to do with it."""
+    """Receives Ctrl-C, a polite kill or the closing of the terminal, and knows what to do with it."""
 
     def __init__(self) -> None:
         """Start in the state in which an interruption ends everything at once."""
@@ -24,7 +24,7 @@ class Interruption:
 
     @contextmanager
     def installed(self) -> Iterator[Interruption]:
-        """Take over SIGINT and SIGTERM; only the main thread of a process can."""
+        """Take over these signals; only the main thread of a process can."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
@@ -50,4 +50,6 @@ class Interruption:
 
 
 def _signals() -> tuple[signal.Signals, ...]:
-    return (signal.SIGINT, signal.SIGTERM)
+    """Return what ends programs politely here: Ctrl-C, kill, a closed terminal (POSIX), Ctrl-Break (Windows)."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    return tuple(getattr(signal, name) for name in names if hasattr(signal, name))

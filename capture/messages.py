@@ -47,10 +47,14 @@ class Subscribed:
 
 @dataclass(frozen=True)
 class Progress:
-    """From the worker, a few times a second: what it has published, and how full its video queue is (0 to 1)."""
+    """From the worker, a few times a second: what it has published, and how full its video queue is (0 to 1).
+
+    ``problems`` are sentences about frames that could not be kept.
+    """
 
     published: dict[str, int]
     queue_fill: float = 0.0
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

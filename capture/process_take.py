@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capture.alignment import align_take
+from capture.verdict import FAULTS
 from lab.aligned import AlignedTake
 from lab.errors import TakeError
 from lab.repetitions import Segmentation
+from storage.checksums import verify_sums
 from storage.flex import write_take
 from storage.raw_take import read_raw_take
 from sync.repetitions import find_repetitions
@@ -19,18 +21,29 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class ProcessedTake:
-    """A take that is in the dataset. ``remarks`` are sentences of reader and writer an operator should see."""
+    """A take that is in the dataset.
+
+    ``damage`` says what of the raw bytes is missing or changed, which marks the take; ``remarks`` what a person may
+    want to know of the written files.
+    """
 
     aligned: AlignedTake
     segmentation: Segmentation
+    damage: tuple[str, ...]
     remarks: tuple[str, ...]
 
 
-def process_take(folder: Path, dataset: Path, progress: Progress) -> ProcessedTake:
+def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: bool) -> ProcessedTake:
     """Synchronise, segment and write one sealed raw take into ``dataset``.
 
-    Raises TakeError or LayoutError; the dataset is then as it was.
+    ``verify`` compares the raw files with their checksums first; right after the take they were just made. Raises
+    TakeError or LayoutError; the dataset is then as it was.
     """
+    damage: tuple[str, ...] = ()
+    if verify:
+        progress("verifying", 0, 1)
+        damage = tuple(verify_sums(folder))
+        progress("verifying", 1, 1)
     progress("reading", 0, 1)
     recorded = read_raw_take(folder)
     if recorded.record.state == "recording":
@@ -42,8 +55,9 @@ def process_take(folder: Path, dataset: Path, progress: Progress) -> ProcessedTa
     progress("finding repetitions", 0, 1)
     segmentation = segment(aligned)
     progress("finding repetitions", 1, 1)
-    written = write_take(dataset, folder, aligned, segmentation, progress)
-    return ProcessedTake(aligned, segmentation, (*recorded.notes, *written.remarks))
+    notes = (*(event.text for event in recorded.record.events if event.kind in FAULTS), *damage, *recorded.notes)
+    written = write_take(dataset, folder, aligned, segmentation, progress, notes=notes)
+    return ProcessedTake(aligned, segmentation, (*damage, *recorded.notes), written.remarks)
 
 
 def segment(aligned: AlignedTake) -> Segmentation:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,10 +9,13 @@ from typing import Any, get_args
 
 from capture.console import Console
 from capture.interruption import Interruption
+from capture.output_folder import folder_problems
 from capture.process_take import process_take
 from capture.rig_file import BoundRig, load_rig
-from capture.take_run import FinishedTake, TakePlan, record_take
+from capture.running_take import FinishedTake, TakePlan
+from capture.take_run import record_take
 from capture.verdict import judge
+from drivers.simulated.athlete import PERFORMANCES
 from lab.actions import ACTIONS, SKILLS, Action, Skill
 from lab.errors import FlexCaptureError, RequestError
 from lab.take import SESSION, SUBJECT
@@ -50,6 +52,7 @@ def record_one_take(request: RecordRequest) -> int:
         console.simulated(simulated)
     _notice_unfinished(plan.raw, plan.subject, console)
     if not _retake_is_meant(plan, console, ask=console.interactive and not request.yes):
+        console.line("nothing was recorded")
         return 0
     interruption = Interruption()
     with interruption.installed():
@@ -65,11 +68,11 @@ def record_one_take(request: RecordRequest) -> int:
 def _into_dataset(finished: FinishedTake, dataset: Path, console: Console, interruption: Interruption) -> int:
     again = f"flex-capture resegment {finished.folder}"
     for failure in finished.failures:
-        console.error(failure)
+        console.error(failure)  # at once, not only with the verdict
     try:
         interruption.resume()
         with console.progress() as progress:
-            processed = process_take(finished.folder, dataset, progress)
+            processed = process_take(finished.folder, dataset, progress, verify=False)
     except KeyboardInterrupt:
         console.warning(f"interrupted; the raw take is safe in {finished.folder}; later type\n  {again}")
         return 130
@@ -83,10 +86,10 @@ def _into_dataset(finished: FinishedTake, dataset: Path, console: Console, inter
             f"the raw take is safe in {finished.folder}; the dataset was not written; later type\n  {again}"
         )
         raise
-    verdict = judge(processed.segmentation, processed.aligned.reports, dataset)
+    verdict = judge(finished.record, processed.segmentation, processed.aligned.reports, processed.damage, dataset)
     console.line(report_table(processed.aligned.reports))
     console.line(verdict.line, style="bold green" if not verdict.marks and not finished.failures else "bold yellow")
-    for mark in (*verdict.marks, *verdict.remarks, *processed.remarks):
+    for mark in dict.fromkeys((*verdict.marks, *verdict.remarks, *processed.remarks)):
         console.warning(f"  {mark}")
     console.line(f"raw take: {finished.folder}")
     console.line(f"next: flex-capture validate {dataset}   or record the next take")
@@ -108,18 +111,13 @@ def _plan(request: RecordRequest) -> TakePlan:
         problems.append(f"there is no skill level '{request.skill}'; the levels are {', '.join(get_args(Skill))}")
     if request.session is not None and not SESSION.fullmatch(request.session):
         problems.append(f"session '{request.session}' is not possible; use letters, digits, - and _")
-    overrides: dict[str, Any] = {"repetitions": request.reps}
-    if action is not None:
-        overrides["action"] = action.id
-    if request.seed is not None:
-        overrides["seed"] = request.seed
     rig: BoundRig | None = None
     try:
-        rig = load_rig(request.rig, overrides)
+        rig = _rig(request, action)
     except RequestError as error:
         problems += error.problems
     raw = request.out / "raw"
-    problems += _folder_problems(request.out)
+    problems += folder_problems(request.out, request.subject)
     if problems or action is None or rig is None:
         raise RequestError(*problems)
     return TakePlan(
@@ -136,6 +134,22 @@ def _plan(request: RecordRequest) -> TakePlan:
     )
 
 
+def _rig(request: RecordRequest, action: Action | None) -> BoundRig:
+    """Read the rig; simulated devices perform what was asked for, if their athlete can."""
+    overrides: dict[str, Any] = {"repetitions": request.reps}
+    if request.seed is not None:
+        overrides["seed"] = request.seed
+    if action is not None and action.id in PERFORMANCES:
+        overrides["action"] = action.id
+    rig = load_rig(request.rig, overrides)
+    if action is not None and action.id not in PERFORMANCES and any(device.simulated for device in rig.devices):
+        raise RequestError(
+            f"the simulated athlete cannot perform {action.title}, only {', '.join(PERFORMANCES)}; record one of these,"
+            " or name a rig of real devices with --rig"
+        )
+    return rig
+
+
 def find_action(text: str) -> Action | None:
     """Return the action of this id or public name, in any case; None if there is none."""
     wanted = text.strip().lower()
@@ -147,18 +161,6 @@ def find_action(text: str) -> Action | None:
 
 def _skill(text: str | None) -> Skill | None:
     return next((skill for skill in SKILLS if skill == text), None)
-
-
-def _folder_problems(out: Path) -> list[str]:
-    """Say whether the output folder cannot be written, by its nearest part that exists; nothing is touched."""
-    existing = next((folder for folder in (out, *out.absolute().parents) if folder.exists()), None)
-    if existing is None:
-        return [f"{out} has no parent folder that exists; name another with --out"]
-    if not existing.is_dir():
-        return [f"{existing} is not a folder; name another with --out"]
-    if not os.access(existing, os.W_OK | os.X_OK):
-        return [f"{existing} cannot be written by this user; name another folder with --out"]
-    return []
 
 
 def _session_of_today(subject_folder: Path) -> str:
@@ -181,7 +183,9 @@ def _notice_unfinished(raw: Path, subject: str, console: Console) -> None:
             except FlexCaptureError:
                 continue
             if unfinished:
-                console.warning(f"{take} was cut off while it was recorded; its files are kept as they are")
+                console.warning(
+                    f"{take} was cut off while it was recorded; its files are kept; type\n  flex-capture recover {take}"
+                )
 
 
 def _retake_is_meant(plan: TakePlan, console: Console, *, ask: bool) -> bool:

@@ -290,5 +290,6 @@ def _account(state: StreamState, values: Any, stamps: np.ndarray[Any, np.dtype[n
     steps = np.diff(counts, prepend=before)
     if state.modulus:
         steps %= state.modulus
+        steps[steps > state.modulus // 2] = 1  # a device that counts anew, not a loss of half its counter
     state.lost += int(np.sum(np.maximum(steps - 1, 0)))
     state.last_count = int(counts[-1])

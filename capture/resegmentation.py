@@ -14,32 +14,42 @@ from storage.take_folder import list_takes, record_path
 
 def resegment_takes(paths: Sequence[Path], dataset: Path | None) -> int:
     """Process every take at or below ``paths``; return the exit code. One bad take does not stop the others."""
-    takes = _takes_below(paths)
+    targets = {take: dataset or _dataset_beside(take) for take in takes_below(paths)}
     console = Console()
     code = 0
-    for take in takes:
-        target = dataset or _dataset_beside(take)
+    for take, target in targets.items():
+        console.line(f"{take}:")
         try:
-            with console.progress() as progress:
-                processed = process_take(take, target, progress)
+            code = max(code, _resegment(take, target, console))
         except FlexCaptureError as error:
             for problem in error.problems:
-                console.error(f"{take}: {problem}")
+                console.error(f"  {problem}")
             code = 3
-            continue
-        verdict = judge(processed.segmentation, processed.aligned.reports, target)
-        console.line(f"{take}: {verdict.line}")
-        for mark in (*verdict.marks, *verdict.remarks, *processed.remarks):
-            console.warning(f"  {mark}")
-        code = max(code, 1) if verdict.marks else code
+        except Exception as error:  # noqa: BLE001 - the other takes must have their turn
+            console.error(f"  it could not be processed ({type(error).__name__}: {error}); the dataset is as it was")
+
+            code = 3
     return code
 
 
-def _takes_below(paths: Sequence[Path]) -> list[Path]:
+def _resegment(take: Path, dataset: Path, console: Console) -> int:
+    with console.progress() as progress:
+        processed = process_take(take, dataset, progress, verify=True)
+    aligned = processed.aligned
+    verdict = judge(aligned.record, processed.segmentation, aligned.reports, processed.damage, dataset)
+    console.line(f"  {verdict.line}")
+    for mark in dict.fromkeys((*verdict.marks, *verdict.remarks, *processed.remarks)):
+        console.warning(f"  {mark}")
+    return 1 if verdict.marks else 0
+
+
+def takes_below(paths: Sequence[Path]) -> list[Path]:
+    """Return the takes at or below each path, each once. Raises RequestError for a path that holds none."""
     takes: dict[Path, None] = {}
     for path in paths:
         found = [path] if record_path(path).exists() else list_takes(path) if path.is_dir() else []
-        found = found or sorted(record.parent for record in path.rglob("take.json")) if path.is_dir() else found
+        if not found and path.is_dir():
+            found = sorted(record.parent for record in path.rglob("take.json"))
         if not found:
             raise RequestError(f"{path} holds no raw take; give a take's folder, such as flex-data/raw/S12/…/A16-01")
         takes.update(dict.fromkeys(found))
@@ -48,7 +58,7 @@ def _takes_below(paths: Sequence[Path]) -> list[Path]:
 
 def _dataset_beside(take: Path) -> Path:
     """Return ``OUT/dataset`` for a take in ``OUT/raw/<subject>/<session>/<take>``."""
-    full = take.resolve()
+    full = take.absolute()
     if len(full.parents) < 4 or full.parents[2].name != "raw":
         raise RequestError(f"{take} does not lie in a raw folder; name the dataset with --dataset")
     return full.parents[3] / "dataset"

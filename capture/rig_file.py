@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -49,6 +51,7 @@ class BoundRig:
                     "name": device.entry.name,
                     "driver": device.entry.driver,
                     "latency_s": device.entry.latency_s,
+                    "max_uncertainty_ms": device.entry.max_uncertainty_ms,
                     "silent_after_s": device.entry.silent_after_s,
                     "config": device.config.model_dump(mode="json"),
                     "marker_map": None if device.marker_map is None else device.marker_map.model_dump(mode="json"),
@@ -91,9 +94,21 @@ def _bind(source: Path, path: Path | None, overrides: dict[str, Any]) -> BoundRi
     return BoundRig(rig, tuple(devices), path)
 
 
+def _placed(path: str, rig_folder: Path) -> str:
+    """Return a path of a rig file as it is meant: variables filled in, and relative to the rig file."""
+    filled = os.path.expandvars(path)
+    unset = re.search(r"\$\{?(\w+)", filled)
+    if unset:
+        raise RigError(f"the environment variable {unset[1]} is not set; set it to the folder that {path} lies in")
+    return str(rig_folder / filled)
+
+
 def _bind_device(source: Path, entry: DeviceEntry, overrides: dict[str, Any]) -> BoundDevice:
     config_class = find_driver(entry.driver).Config
     options = entry.options
+    for field in config_class.path_fields:
+        if isinstance(options.get(field), str):
+            options[field] = _placed(options[field], source.parent)
     if entry.driver.startswith("simulated."):
         options |= {key: value for key, value in overrides.items() if key in config_class.model_fields}
     reference = entry.marker_map

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from lab.aligned import StreamReport
 from lab.repetitions import Segmentation
+from lab.take import TakeRecord
+
+#: Kinds of events in ``take.json`` that mark a take.
+FAULTS: Final = frozenset(
+    {"device_failed", "frames_not_kept", "recorder_failed", "silent", "tail_lost", "watch_failed", "recovered"}
+)
 
 
 @dataclass(frozen=True)
@@ -20,14 +26,21 @@ class Verdict:
     remarks: tuple[str, ...]
 
 
-def judge(segmentation: Segmentation, reports: Sequence[StreamReport], dataset: Path) -> Verdict:
+def judge(
+    record: TakeRecord,
+    segmentation: Segmentation,
+    reports: Sequence[StreamReport],
+    damage: Sequence[str],
+    dataset: Path,
+) -> Verdict:
     """Sum up a take: repetitions found and expected, streams in sync, the worst uncertainty, where it is.
 
-    A take is marked if the count is not the expected one, samples were lost, or a stream is out of sync.
+    A take is marked if the count is not the expected one, samples were lost, a stream is out of sync, or something
+    failed while it was recorded, or ``damage`` was found in its raw bytes.
     """
     expected = "" if segmentation.expected is None else f" of {segmentation.expected}"
     in_sync = [report for report in reports if report.in_sync]
-    worst_ms = max((report.uncertainty_p99_ms for report in reports), default=math.nan)
+    worst_ms = max((report.uncertainty_p99_ms for report in reports), default=0.0)
     sync = (
         f"{len(in_sync)} streams in sync"
         if len(in_sync) == len(reports)
@@ -41,13 +54,20 @@ def judge(segmentation: Segmentation, reports: Sequence[StreamReport], dataset: 
     doubts = [] if wrong_count else [*segmentation.doubts]
     for number, repetition in enumerate(segmentation.repetitions, start=1):
         doubts += [f"repetition {number}: {doubt}" for doubt in repetition.doubts]
-    return Verdict(line, (*marks, *_stream_marks(reports)), tuple(doubts))
+    return Verdict(line, (*_record_marks(record), *damage, *marks, *_stream_marks(reports)), tuple(doubts))
+
+
+def _record_marks(record: TakeRecord) -> list[str]:
+    marks = [event.text for event in record.events if event.kind in FAULTS]
+    if record.state != "complete":
+        marks.append(f"the take is {record.state}: it was cut off or could not be written to its end")
+    return marks
 
 
 def _stream_marks(reports: Sequence[StreamReport]) -> list[str]:
     marks = []
     for report in reports:
-        if report.lost:
+        if report.lost or report.lost_ambiguous:
             word = "about " if report.lost_ambiguous else ""
             marks.append(f"stream '{report.stream}' lost {word}{report.lost} samples in {report.gaps} gaps")
         if not report.in_sync:

@@ -5,6 +5,7 @@ When the pipe closes because the recorder died, the worker closes its files and 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -23,6 +24,7 @@ _PROGRESS_PERIOD_S: Final = 0.2
 #: A worker whose recorder has died ends itself after this, even if its device does not let go.
 _ORPHAN_GRACE_S: Final = 1.5
 _STOP_GRACE_S: Final = 1.0
+_IDLE_S: Final = 0.001
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,6 @@ def run_worker(task: WorkerTask, pipe: Connection) -> None:
     worker = _Worker(task, pipe)
     try:
         worker.run()
-    except (BrokenPipeError, ConnectionError, EOFError):
-        pass  # the recorder is gone; everything is closed below
     except FlexCaptureError as error:
         worker.say(Failed("; ".join(error.problems)))
     except Exception as error:  # noqa: BLE001 - one clear sentence instead of a traceback in a child process
@@ -119,7 +119,7 @@ class _Worker:
 
     def _obey(self) -> None:
         try:
-            order = self._inbox.get_nowait() if self._running else self._inbox.get(timeout=0.1)
+            order = self._inbox.get_nowait()
         except queue.Empty:
             return
         if isinstance(order, Subscribe):
@@ -169,6 +169,7 @@ class _Worker:
 
     def _work(self) -> None:
         if not self._running:
+            self._read_and_discard()
             return
         if not self._ended:
             self._read()
@@ -177,7 +178,19 @@ class _Worker:
         now_s = time.monotonic()
         if now_s >= self._next_progress_s:
             self._next_progress_s = now_s + _PROGRESS_PERIOD_S
-            self.say(Progress(self._published_in_take(), self._files.fill if self._files is not None else 0.0))
+            files = self._files
+            fill, problems = (0.0, ()) if files is None else (files.fill, tuple(files.problems))
+            self.say(Progress(self._published_in_take(), fill, problems))
+
+    def _read_and_discard(self) -> None:
+        """Keep a device that runs by itself from piling up what belongs to no take. Nothing is published of it."""
+        from drivers.driver import EndOfStream
+
+        began_s = time.monotonic()
+        with contextlib.suppress(EndOfStream):
+            self._driver.read()
+        if time.monotonic() - began_s < _IDLE_S:
+            time.sleep(_IDLE_S)
 
     def _read(self) -> Chunk | Frame | None:
         from drivers.driver import EndOfStream

@@ -6,6 +6,7 @@ composes it with a publisher does. The calls come in this order, from one thread
     driver = Driver(config, clock)
     driver.open()                      # connect; DeviceError with one clear sentence if it cannot
     driver.streams()                   # what it will send
+    driver.read() ...                  # before a take: what comes is discarded; replays and simulations give None
     driver.start(TakeStart(...))       # once a take; devices that run by themselves ignore it
     driver.read() ...                  # Chunk, Frame, or None when nothing came within about 0.2 s
     driver.close()                     # any number of times
@@ -27,6 +28,9 @@ class DriverConfig(BaseModel):
     """Base of all driver configs: frozen, and no key it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Fields that name a file: a relative one is relative to the rig file, and environment variables are filled in.
+    path_fields: ClassVar[tuple[str, ...]] = ()
 
 
 class EndOfStream(Exception):  # noqa: N818 - DESIGN.md's name; it is no error

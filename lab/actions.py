@@ -13,6 +13,7 @@ Skill = Literal["novice", "amateur", "expert"]
 SKILLS: Final[tuple[Skill, ...]] = get_args(Skill)
 
 Implement = Literal["barbell", "dumbbell"]
+Phase = Literal["preparation", "eccentric", "concentric"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Action:
     """One of the twenty weight-loaded actions.
 
     ``name`` is empty where no public source names the action. ``keysteps`` are the knowledge
-    graph's ids where public, and ``phase_keysteps`` those of the (eccentric, concentric) phases.
+    graph's ids where public. ``phases`` are those before and after the turn, None where no public source
+    gives their order (a squat begins eccentric, a press concentric), and ``phase_keysteps`` their keysteps.
     """
 
     id: str
@@ -28,6 +30,7 @@ class Action:
     name: str = ""
     name_confirmed: bool = False
     keysteps: tuple[str, ...] = ()
+    phases: tuple[Phase, Phase] | None = None
     phase_keysteps: tuple[str, str] | None = None
 
     @property
@@ -46,6 +49,7 @@ _KNOWN: dict[str, Action] = {
         "squat",
         name_confirmed=True,
         keysteps=("AK43", "AK44", "AK45", "AK56"),
+        phases=("eccentric", "concentric"),
         phase_keysteps=("AK44", "AK45"),
     ),
 }

@@ -24,6 +24,12 @@ class DeviceEntry(BaseModel):
     marker_map: str | None = Field(
         None, description="TOML file that maps this device's markers to FLEX joints, relative to the rig file."
     )
+    max_uncertainty_ms: float | None = Field(
+        None,
+        gt=0,
+        le=10_000,
+        description="This device's own limit for the uncertainty of its time; the rig's if not given.",
+    )
     silent_after_s: float = Field(3.0, gt=0, le=3600, description="Seconds without data after which it is an alarm.")
 
     @field_validator("name")
@@ -79,6 +85,8 @@ class Rig(BaseModel):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"device '{twice[0]}' is listed twice; give each device its own name")
-        if self.reference_view is not None and self.reference_view not in names:
-            raise ValueError(f"reference_view '{self.reference_view}' is not among the devices")
+        if self.reference_view is not None and self.reference_view not in [
+            entry.name for entry in self.device if entry.is_view
+        ]:
+            raise ValueError(f"reference_view '{self.reference_view}' is not a view among the devices")
         return self

@@ -9,8 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.actions import Skill
 
-SUBJECT: Final = re.compile(r"[A-Za-z0-9]{1,32}")
-SESSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+#: Names that Windows keeps for devices; a folder cannot be called so there.
+_RESERVED: Final = r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)$)"
+SUBJECT: Final = re.compile(_RESERVED + r"[A-Za-z0-9]{1,32}")
+SESSION: Final = re.compile(_RESERVED + r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 TAKE: Final = re.compile(r"A\d\d-\d\d+")
 
 TakeState = Literal["recording", "complete", "recovered", "failed"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import TakeError
 from storage.atomic import sync_file
+from storage.os_errors import reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ class AppendFile:
         except FileExistsError:
             raise TakeError(f"{path} exists already and is not overwritten; move it away or record anew.") from None
         except OSError as error:
-            raise TakeError(f"{path} cannot be created ({_reason(error)}); check the folder and the disk.") from None
+            raise TakeError(f"{path} cannot be created ({reason(error)}); check the folder and the disk.") from None
 
     @property
     def size(self) -> int:
@@ -54,7 +55,7 @@ class AppendFile:
             except OSError as error:
                 self._cut_back()
                 raise TakeError(
-                    f"{self.path} cannot be written ({_reason(error)}); free space or check the disk. "
+                    f"{self.path} cannot be written ({reason(error)}); free space or check the disk. "
                     f"The {self._size} bytes before are kept."
                 ) from None
             except BaseException:  # an interrupt between two parts of a write
@@ -87,7 +88,7 @@ class AppendFile:
             try:
                 sync_file(self._file.fileno())
             except OSError as error:
-                raise TakeError(f"{self.path} cannot be put on the disk ({_reason(error)}); check the disk.") from None
+                raise TakeError(f"{self.path} cannot be put on the disk ({reason(error)}); check the disk.") from None
 
     def close(self) -> None:
         """Sync and close; any number of times. Raises TakeError where the disk refuses; it is closed all the same."""
@@ -96,7 +97,3 @@ class AppendFile:
         finally:
             with self._close_lock, self._write_lock:
                 self._file.close()
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)

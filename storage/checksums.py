@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from lab.errors import TakeError
 from storage.atomic import write_bytes_atomically
+from storage.os_errors import reason
 from storage.take_folder import MARKS_NAME
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def write_sums(folder: Path) -> None:
         lines = [f"{_sum(path)}  {name}\n" for name, path in sorted(_files(folder).items())]
         write_bytes_atomically(folder / SUMS_NAME, "".join(lines).encode())
     except OSError as error:
-        raise TakeError(f"{folder}: its checksums cannot be written ({_reason(error)}); check the disk.") from None
+        raise TakeError(f"{folder}: its checksums cannot be written ({reason(error)}); check the disk.") from None
 
 
 def verify_sums(folder: Path) -> list[str]:
@@ -43,7 +44,7 @@ def verify_sums(folder: Path) -> list[str]:
             if _sum(present[name]) != digest:
                 problems.append(f"{folder / name} has changed since it was recorded.")
         except OSError as error:
-            problems.append(f"{folder / name} cannot be read ({_reason(error)}).")
+            problems.append(f"{folder / name} cannot be read ({reason(error)}).")
     problems += [
         f"{folder / name} was not there when the take was closed." for name in sorted(present.keys() - listed.keys())
     ]
@@ -75,7 +76,7 @@ def _sums_bytes(folder: Path) -> bytes:
     except FileNotFoundError:
         raise TakeError(f"{folder} has no {SUMS_NAME}; close the take with `flex-capture recover`.") from None
     except OSError as error:
-        raise TakeError(f"{path} cannot be read ({_reason(error)}); check its permissions.") from None
+        raise TakeError(f"{path} cannot be read ({reason(error)}); check its permissions.") from None
     if len(data) > _LARGEST_SUMS:
         raise TakeError(f"{path} is larger than {_LARGEST_SUMS} bytes; it is not a list of checksums.")
     return data
@@ -95,7 +96,3 @@ def _sum(path: Path) -> str:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)

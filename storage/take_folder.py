@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from lab.errors import RequestError, TakeError
 from lab.take import SESSION, SUBJECT, TAKE, TakeRecord
 from storage.atomic import sync_file, sync_folder, write_bytes_atomically
+from storage.os_errors import reason
 from storage.toml_file import validation_sentences
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def finish_part(path: Path) -> None:
             raise TakeError(f"{path} exists already and is not overwritten; {part.name} is left beside it.")
         part.rename(path)
     except OSError as error:
-        raise TakeError(f"{part} cannot be renamed ({_reason(error)}); run `flex-capture recover`.") from None
+        raise TakeError(f"{part} cannot be renamed ({reason(error)}); run `flex-capture recover`.") from None
     sync_folder(path.parent)
 
 
@@ -88,7 +89,7 @@ def next_take_name(session_folder: Path, action: str) -> str:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise RequestError(f"{session_folder} cannot be listed ({_reason(error)}); check the folder.") from None
+        raise RequestError(f"{session_folder} cannot be listed ({reason(error)}); check the folder.") from None
     return take_name(action, highest + 1)
 
 
@@ -117,7 +118,7 @@ def create_take(raw: Path, subject: str, session: str, action: str) -> Path:
             return folder
     except OSError as error:
         raise RequestError(
-            f"No take can be created in {session_folder} ({_reason(error)}); check it or name another."
+            f"No take can be created in {session_folder} ({reason(error)}); check it or name another."
         ) from None
     raise RequestError(f"No take can be created in {session_folder}: its names are always taken; try again.")
 
@@ -137,7 +138,7 @@ def write_record(folder: Path, record: TakeRecord) -> None:
     try:
         write_bytes_atomically(record_path(folder), text.encode())
     except OSError as error:
-        raise TakeError(f"{record_path(folder)} cannot be written ({_reason(error)}); check the disk.") from None
+        raise TakeError(f"{record_path(folder)} cannot be written ({reason(error)}); check the disk.") from None
 
 
 def read_record(folder: Path) -> TakeRecord:
@@ -168,7 +169,7 @@ def append_mark(folder: Path, mark: dict[str, Any]) -> None:
                 raise OSError(0, "the disk is full")
             sync_file(file.fileno())
     except OSError as error:
-        raise TakeError(f"{path} cannot be written ({_reason(error)}); check the disk, then mark again.") from None
+        raise TakeError(f"{path} cannot be written ({reason(error)}); check the disk, then mark again.") from None
 
 
 def read_marks(folder: Path) -> list[dict[str, Any]]:
@@ -203,7 +204,7 @@ def list_takes(raw: Path) -> list[Path]:
             if TAKE.fullmatch(take.name) and take.is_dir()
         ]
     except OSError as error:
-        raise RequestError(f"{raw} cannot be listed ({_reason(error)}); name the folder of raw takes.") from None
+        raise RequestError(f"{raw} cannot be listed ({reason(error)}); name the folder of raw takes.") from None
     return sorted(takes, key=_order)
 
 
@@ -221,11 +222,7 @@ def _read_bounded(path: Path, limit: int, *, missing_ok: bool) -> bytes:
             return b""
         raise TakeError(f"{path} is missing; check that {path.parent} is the folder of a take.") from None
     except OSError as error:
-        raise TakeError(f"{path} cannot be read ({_reason(error)}); check its permissions.") from None
+        raise TakeError(f"{path} cannot be read ({reason(error)}); check its permissions.") from None
     if len(data) > limit:
         raise TakeError(f"{path} is larger than {limit} bytes; it is not a file of a take.")
     return data
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)

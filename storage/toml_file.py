@@ -49,8 +49,9 @@ def read_toml(path: Path, limit_bytes: int = 1_000_000) -> dict[str, Any]:
     Raises FileFormatError with one sentence that names the file, the line where there is one, and what is wrong.
     """
     try:
-        if path.is_dir():
-            raise FileFormatError(f"{path} is a folder, not a TOML file; name the file.")
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "no ordinary file"
+            raise FileFormatError(f"{path} is {kind}, not a TOML file; name the file.")
         with path.open("rb") as file:
             data = file.read(limit_bytes + 1)
     except FileNotFoundError:
@@ -69,6 +70,8 @@ def read_toml(path: Path, limit_bytes: int = 1_000_000) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise FileFormatError(_toml_sentence(path, str(error), text)) from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise FileFormatError(f"{path} holds a value that cannot be read ({error}); correct it.") from None
     except RecursionError:
         raise FileFormatError(f"{path} nests its values too deeply; write them flatter.") from None
 

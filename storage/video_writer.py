@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lab.errors import TakeError
 from storage.atomic import sync_file
+from storage.os_errors import reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,12 +50,12 @@ class VideoWriter:
         except FileExistsError:
             raise TakeError(f"{path} exists already and is not overwritten; move it away or record anew.") from None
         except OSError as error:
-            raise TakeError(f"{path} cannot be created ({_reason(error)}); check the folder and the disk.") from None
+            raise TakeError(f"{path} cannot be created ({reason(error)}); check the folder and the disk.") from None
         try:
             self._open(video, rate_hz)
         except self._errors as error:
             self._file.close()
-            raise TakeError(f"{path}: {video.codec} cannot be written into MOV ({_reason(error)}).") from None
+            raise TakeError(f"{path}: {video.codec} cannot be written into MOV ({reason(error)}).") from None
 
     def _open(self, video: VideoFormat, rate_hz: float) -> None:
         import av
@@ -100,9 +101,7 @@ class VideoWriter:
         try:
             self._container.mux_one(packet)
         except self._errors as error:
-            raise TakeError(
-                f"{self.path} cannot be written ({_reason(error)}); free space or check the disk."
-            ) from None
+            raise TakeError(f"{self.path} cannot be written ({reason(error)}); free space or check the disk.") from None
         self.frames += 1
 
     def sync(self) -> None:
@@ -113,7 +112,7 @@ class VideoWriter:
             try:
                 sync_file(self._file.fileno())
             except OSError as error:
-                raise TakeError(f"{self.path} cannot be put on the disk ({_reason(error)}); check the disk.") from None
+                raise TakeError(f"{self.path} cannot be put on the disk ({reason(error)}); check the disk.") from None
 
     def close(self) -> None:
         """Write the index, sync and close; any number of times.
@@ -126,7 +125,7 @@ class VideoWriter:
                 container.close()
         except self._errors as error:
             raise TakeError(
-                f"{self.path}: its index cannot be written ({_reason(error)}); the frames are kept."
+                f"{self.path}: its index cannot be written ({reason(error)}); the frames are kept."
             ) from None
         finally:
             try:
@@ -147,7 +146,3 @@ def add_copied_stream(container: Any, video: VideoFormat, rate_hz: float) -> Any
         stream.pix_fmt = "yuvj420p" if video.codec == "mjpeg" else "yuv420p"
     stream.time_base = TIME_BASE
     return stream
-
-
-def _reason(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error)

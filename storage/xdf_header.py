@@ -21,7 +21,8 @@ NUMPY_TYPES: Final[dict[str, str]] = {
 }
 _FORMATS: Final = frozenset(get_args(SampleFormat))
 _LARGEST_XML: Final = 16_000_000
-_MOST_CHANNELS: Final = 1_000_000
+_MOST_CHANNELS: Final = 65_536
+_UNDESCRIBED: Final = Channel("")
 _MOST_DETAILS: Final = 1_000
 _FLEX_KEYS: Final = frozenset(("version", "device", "stream", "counter_origin", "counter_modulus", "simulated"))
 
@@ -167,7 +168,7 @@ def _channels(root: ET.Element, count: int | None, notes: list[str]) -> tuple[Ch
     if described:
         notes.append(f"{len(described)} channels are described, but the stream has {count}; labels are not used")
     # Only a promise so far: channels without samples need no labels of their own.
-    return tuple(Channel("") for _ in range(count))
+    return (_UNDESCRIBED,) * count
 
 
 def _video(root: ET.Element, notes: list[str]) -> VideoFormat | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(short_help="Write raw takes into the dataset again.")
 @click.argument("takes", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--dataset",

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(short_help="Name each broken promise of a dataset.")
 @click.argument("dataset", type=click.Path(path_type=Path))
 def validate(dataset: Path) -> int:
     """Check a dataset against the FLEX layout and name each broken promise."""
@@ -19,5 +19,5 @@ def validate(dataset: Path) -> int:
     findings = find_broken_promises(dataset)
     for finding in findings:
         click.echo(finding)
-    click.echo(f"{dataset}: {'valid' if not findings else f'{len(findings)} findings'}")
+    click.echo(f"{dataset}: {'valid' if not findings else f'findings: {len(findings)}'}")
     return 1 if findings else 0

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from pydantic import Field
 
@@ -32,7 +32,11 @@ _XDF_UNITS: Final = {
 class ReplayConfig(DriverConfig):
     """Options that all replays of sampled signals share."""
 
-    file: str = Field(description="Path of the file; $NAME stands for the environment variable NAME.")
+    path_fields: ClassVar[tuple[str, ...]] = ("file",)
+
+    file: str = Field(
+        description="Path of the file, relative to the rig file; $NAME stands for the environment variable NAME."
+    )
     start_s: float = Field(0.0, ge=0, description="Where in the file to begin, in seconds after its first sample.")
     loop: bool = Field(default=False, description="Begin again at the end instead of ending.")
 

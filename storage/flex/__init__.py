@@ -7,6 +7,7 @@ May touch: the dataset folder it is given; raw takes are only read.
 
 from __future__ import annotations
 
+from storage.flex.folder import check_place
 from storage.flex.rebuild import rebuild_tables, remove_take
 from storage.flex.validate import validate
 from storage.flex.versions import LAYOUT_VERSION, WRITER_VERSION
@@ -17,6 +18,7 @@ __all__ = [
     "WRITER_VERSION",
     "Progress",
     "WrittenTake",
+    "check_place",
     "rebuild_tables",
     "remove_take",
     "validate",

@@ -159,6 +159,7 @@ def take_entry(
         "software": canonical_json(record.software),
         **{f"{name}_raw_frames": view.count for name, view in views.items()},
     }
+    phases = ACTIONS[record.action].phases or (None, None)
     keysteps = ACTIONS[record.action].phase_keysteps or (None, None)
     repetition_rows = []
     for number, (repetition, its_rows) in enumerate(zip(segmentation.repetitions, rows, strict=True), start=1):
@@ -168,8 +169,10 @@ def take_entry(
             "start_s": repetition.start_s,
             "turn_s": repetition.turn_s,
             "end_s": repetition.end_s,
-            "eccentric_keystep": keysteps[0],
-            "concentric_keystep": keysteps[1],
+            "first_phase": phases[0],
+            "second_phase": phases[1],
+            "first_keystep": keysteps[0],
+            "second_keystep": keysteps[1],
             "confidence": repetition.confidence,
             "doubts": repetition.doubts,
             "provenance": "auto",

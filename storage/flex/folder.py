@@ -30,7 +30,7 @@ def layout_version(dataset: Path) -> int:
             raise ValueError("its layout_version is no whole number")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise LayoutError(
-            f"{path} cannot be read as the description of a dataset; restore it or rebuild the tables."
+            f"{path} cannot be read as the description of a dataset; restore it or run `flex-capture rebuild`."
         ) from error
     return version
 
@@ -47,6 +47,20 @@ def begin_dataset(dataset: Path) -> None:
 
     Raises LayoutError for a folder with something else in it, and for another version of the layout.
     """
+    check_place(dataset)
+    if not is_begun(dataset):
+        write_tables(dataset, {})
+
+
+def check_place(dataset: Path) -> None:
+    """Check that takes may be written into a folder: one not there yet, an empty one, or a dataset of this version.
+
+    Nothing is touched. Raises LayoutError as ``begin_dataset`` does.
+    """
+    if not dataset.exists():
+        return
+    if not dataset.is_dir():
+        raise LayoutError(f"{dataset} is not a folder; move it away or name another.")
     if is_begun(dataset):
         if not (dataset / DATASET_JSON).exists():
             return  # The next write of the tables restores it.
@@ -62,7 +76,6 @@ def begin_dataset(dataset: Path) -> None:
     )
     if strange:
         raise LayoutError(f"{dataset} holds '{strange[0]}' and is not a dataset; name a new or an empty folder.")
-    write_tables(dataset, {})
 
 
 def _is_own_name(name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lab.actions import ACTIONS
 from lab.aligned import AlignedStream, AlignedTake
 from lab.repetitions import Repetition
 from lab.streams import Channel
@@ -29,11 +30,11 @@ _POSE_COLUMNS: Final = tuple(column.name for column in expand([c for c in FRAMES
 
 @dataclass(frozen=True)
 class FrameRows:
-    """The rows of one repetition: ``time_s`` (rows,), raw ``frame`` (rows,) or -1, ``concentric`` (rows,) bool."""
+    """The rows of one repetition: ``time_s`` (rows,), raw ``frame`` (rows,) or -1, ``turned`` (rows,) bool."""
 
     time_s: Float64
     frame: npt.NDArray[np.int64]
-    concentric: npt.NDArray[np.bool_]
+    turned: npt.NDArray[np.bool_]
 
 
 def emg_columns(channels: Sequence[Channel]) -> tuple[EmgColumn, ...]:
@@ -98,12 +99,13 @@ def _repetition_table(
     import pyarrow as pa
 
     at_s, count = rows.time_s, len(rows.time_s)
+    phases = ACTIONS[take.record.action].phases or (None, None)
     columns: dict[str, Any] = {
         "take_id": pa.array([take.record.id] * count, pa.string()),
         "repetition": pa.array(np.full(count, number, dtype=np.int64)),
         "frame": _frames(rows.frame),
         "time_s": pa.array(at_s),
-        "phase": pa.array(np.where(rows.concentric, "concentric", "eccentric").tolist(), pa.string()),
+        "phase": pa.array([phases[turned] for turned in rows.turned.tolist()], pa.string()),
         "heart_rate": _held(take.heart_rate, at_s),
         "breath_rate": _held(take.breath_rate, at_s),
     }

@@ -49,9 +49,7 @@ def is_unfinished(name: str) -> bool:
 def is_own_file(relative: str) -> bool:
     """Tell whether a file below the dataset is named as this writer names take files, whole or unfinished."""
     parts = relative.split("/")
-    room, name = parts[0], parts[-1]
-    if is_unfinished(name):
-        return True
+    room, name = parts[0], _UNFINISHED.sub("", parts[-1])
     if room == "frames":
         return _FRAMES_NAME.fullmatch(name) is not None
     if room == "signals":

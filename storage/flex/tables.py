@@ -170,7 +170,7 @@ def read_parquet(path: Path) -> pa.Table:
             return file.read()
     except (OSError, ValueError, pa.ArrowException, MemoryError, OverflowError) as error:
         raise LayoutError(
-            f"{path} cannot be read as a Parquet file ({first_line(error)}); rebuild the tables."
+            f"{path} cannot be read as a Parquet file ({first_line(error)}); run `flex-capture rebuild`."
         ) from error
 
 
@@ -199,7 +199,7 @@ def read_entry(dataset: Path, frames_file: str) -> TakeEntry:
     except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException) as error:
         raise LayoutError(
             f"{path} cannot be read as a take's frames table ({first_line(error)}); "
-            "write the take again from its raw take, or move the file away and rebuild the tables."
+            "write the take again from its raw take, or move the file away and run `flex-capture rebuild`."
         ) from error
     return entry
 
@@ -227,7 +227,9 @@ def committed_takes(metadata: Mapping[str, str]) -> dict[str, str]:
         if not isinstance(takes, dict) or not all(isinstance(value, str) for value in takes.values()):
             raise ValueError("not a table of takes")
     except (KeyError, ValueError, RecursionError) as error:
-        raise LayoutError("repetitions.parquet does not name the takes of the dataset; rebuild the tables.") from error
+        raise LayoutError(
+            "repetitions.parquet does not name the takes of the dataset; run `flex-capture rebuild`."
+        ) from error
     return {str(take_id): str(file) for take_id, file in takes.items()}
 
 

@@ -56,15 +56,17 @@ def _guarded(file: str, check: Callable[..., list[str]], *arguments: Any) -> lis
 
 def _description_findings(dataset: Path) -> list[str]:
     if not (dataset / DATASET_JSON).is_file():
-        return [f"{DATASET_JSON}: is missing; rebuild the tables."]
+        return [f"{DATASET_JSON}: is missing; run `flex-capture rebuild`."]
     try:
         version = layout_version(dataset)
     except LayoutError:
-        return [f"{DATASET_JSON}: cannot be read as the description of a dataset; rebuild the tables."]
+        return [f"{DATASET_JSON}: cannot be read as the description of a dataset; run `flex-capture rebuild`."]
     if version != LAYOUT_VERSION:
         return [f"{DATASET_JSON}: states layout version {version}; this flex-capture knows version {LAYOUT_VERSION}."]
     if (dataset / DATASET_JSON).read_bytes() != dataset_json():
-        return [f"{DATASET_JSON}: does not describe layout version {LAYOUT_VERSION} as written; rebuild the tables."]
+        return [
+            f"{DATASET_JSON}: does not describe layout version {LAYOUT_VERSION} as written; run `flex-capture rebuild`."
+        ]
     return []
 
 

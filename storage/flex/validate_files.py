@@ -84,21 +84,21 @@ def _rows_findings(part: pa.Table, take: Row, row: Row) -> list[str]:
         return []
     findings = []
     time_s, frame = _column(part, "time_s"), _column(part, "frame")
-    phases = np.array(part.column("phase").to_pylist())
+    phases = part.column("phase").to_pylist()
     if not np.isfinite(time_s).all() or not _advances(time_s):
         findings.append(f"times of {name} do not advance from row to row.")
     if not (row["start_s"] - BOUND_TOLERANCE_S <= time_s[0] and time_s[-1] <= row["end_s"] + BOUND_TOLERANCE_S):
         findings.append(f"times of {name} lie outside of it.")
     start, turn, end = (row.get(f"{take['reference_view']}_{bound}_frame") for bound in ("start", "turn", "end"))
     if start is None or turn is None:
-        concentric = time_s >= row["turn_s"]
+        turned = time_s >= row["turn_s"]
         if np.isfinite(frame).any():
             findings.append(f"{name} has frames of a reference view that does not cover it.")
     else:
-        concentric = frame >= turn
+        turned = frame >= turn
         if frame[0] != start or frame[-1] != end or not _advances(frame):
             findings.append(f"frames of {name} do not run from {start} to {end}.")
-    if (phases != np.where(concentric, "concentric", "eccentric")).any():
+    if phases != [row["second_phase"] if after else row["first_phase"] for after in turned.tolist()]:
         findings.append(f"phases of {name} do not change at the turn.")
     for column in part.column_names:
         if not re.fullmatch(r"view\d_frame", column):

@@ -95,14 +95,16 @@ def read_top_tables(dataset: Path) -> tuple[TopTables, list[str]]:
         file = table_file(name)
         rows[name], metadata[name] = None, {}
         if not (dataset / file).is_file():
-            findings.append(f"{file}: is missing; rebuild the tables.")
+            findings.append(f"{file}: is missing; run `flex-capture rebuild`.")
             continue
         try:
             table = read_parquet(dataset / file)
             problems = schema_findings(file, table, columns)
             read = table.to_pylist()
         except Exception as error:  # noqa: BLE001 - a damaged file may fail in any way
-            findings.append(f"{file}: cannot be read ({first_line(error.__cause__ or error)}); rebuild the tables.")
+            findings.append(
+                f"{file}: cannot be read ({first_line(error.__cause__ or error)}); run `flex-capture rebuild`."
+            )
             continue
         findings += problems
         metadata[name] = text_metadata(table.schema)
@@ -210,7 +212,7 @@ def interrupted_findings(tables: TopTables) -> list[str]:
     index = tables.metadata["repetitions"].get(GENERATION_KEY)
     return [
         f"{table_file(name)}: is of another write than repetitions.parquet, as an interrupted write leaves it; "
-        "the next write puts it right, or rebuild the tables."
+        "the next write puts it right, or run `flex-capture rebuild`."
         for name in ("subjects", "actions", "takes", "streams")
         if tables.rows[name] is not None
         and tables.rows["repetitions"] is not None
@@ -239,7 +241,7 @@ def agreement_findings(dataset: Path, tables: TopTables) -> list[str]:
                 continue
             said = " of ".join(str(wanted[part]) for part in reversed(key))
             if row is None:
-                findings.append(f"{table_file(name)}: has no row for {said}; rebuild the tables.")
+                findings.append(f"{table_file(name)}: has no row for {said}; run `flex-capture rebuild`.")
                 continue
             # What depends on other takes cannot be told if one of those is damaged, or the table of another write.
             certain = len(entries) == len(files) and tables.metadata[name].get(GENERATION_KEY) == index
@@ -248,6 +250,6 @@ def agreement_findings(dataset: Path, tables: TopTables) -> list[str]:
             if other:
                 findings.append(
                     f"{table_file(name)}: {', '.join(other)} of {said} is not what the take's own file says; "
-                    "rebuild the tables."
+                    "run `flex-capture rebuild`."
                 )
     return findings

@@ -30,7 +30,12 @@ def test_pandas_reads_the_index(written: Path) -> None:
     assert list(repetitions["repetition"]) == [1, 2, 3]
     row = repetitions.iloc[1]
     assert (row["subject"], row["action"], row["skill"], row["load_kg"]) == ("S12", "A16", "expert", 60.0)
-    assert (row["eccentric_keystep"], row["concentric_keystep"]) == ("AK44", "AK45")
+    assert (row["first_phase"], row["second_phase"], row["first_keystep"], row["second_keystep"]) == (
+        "eccentric",
+        "concentric",
+        "AK44",
+        "AK45",
+    )
     assert (row["expected"], row["found"], row["provenance"]) == (3, 3, "auto")
     assert list(row["doubts"]) == ["the tempo changed"]
     assert row["excluded_reason"] is None or pd.isna(row["excluded_reason"])

@@ -1,0 +1,20 @@
+"""Make a dataset's tables again: ``flex-capture rebuild``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Make the tables of a dataset again from its takes' files.")
+@click.argument("dataset", type=click.Path(path_type=Path))
+def rebuild(dataset: Path) -> int:
+    """Make the tables at the top of a dataset again from the files of its takes."""
+    from lab.errors import RequestError
+    from storage.flex import rebuild_tables
+
+    if not dataset.is_dir():
+        raise RequestError(f"{dataset} is not a folder; give the dataset's, such as flex-data/dataset")
+    click.echo(f"{dataset}: tables made again from {rebuild_tables(dataset)} takes")
+    return 0

@@ -1,0 +1,40 @@
+"""Can a take and a dataset be written there? Looked at before anything is started; nothing is touched."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lab.errors import LayoutError
+from storage.flex import check_place
+
+
+def folder_problems(out: Path, subject: str) -> list[str]:
+    """Say what stands in the way of writing ``raw`` and ``dataset`` into ``out``, a sentence each."""
+    try:
+        existing = next((folder for folder in (out, *out.absolute().parents) if folder.exists()), None)
+        if existing is None:
+            return [f"{out} has no parent folder that exists; name another with --out"]
+        if not existing.is_dir():
+            return [f"{existing} is not a folder; name another with --out"]
+        if not os.access(existing, os.W_OK | os.X_OK):
+            return [f"{existing} cannot be written by this user; name another folder with --out"]
+        return [*_dataset_problems(out / "dataset"), *_subject_problems(out / "raw", subject)]
+    except OSError as error:
+        return [f"{out} cannot be used ({error.strerror or error}); name another folder with --out"]
+
+
+def _dataset_problems(dataset: Path) -> list[str]:
+    try:
+        check_place(dataset)
+    except LayoutError as error:
+        return list(error.problems)
+    return []
+
+
+def _subject_problems(raw: Path, subject: str) -> list[str]:
+    """Refuse a subject that differs from another in case alone: on Windows both would share one folder."""
+    if not raw.is_dir():
+        return []
+    twins = [entry.name for entry in raw.iterdir() if entry.name.lower() == subject.lower() and entry.name != subject]
+    return [f"subject '{subject}' is there as '{twin}'; write it the same way" for twin in twins]

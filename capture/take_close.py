@@ -1,0 +1,60 @@
+"""The end of a take: stop, drain, close, seal."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from capture.device_process import close_all
+from capture.messages import Stop
+from capture.running_take import FinishedTake, RunningTake
+from capture.take_json import closing_record, read_anchor
+from lab.errors import TakeError
+from lab.take import TakeRecord
+from storage.checksums import write_sums
+from storage.take_folder import finish_part, streams_path, write_record
+
+_STOP_GRACE_S: Final = 10.0
+_DRAIN_GRACE_S: Final = 3.0
+
+
+def finish_take(running: RunningTake, record: TakeRecord, reason: str) -> FinishedTake:
+    """Stop, drain, close and seal. Nothing that arrived is given up, whatever has failed."""
+    folder, stopped = running.folder, read_anchor()
+    running.note("stop", reason)
+    for process in running.processes:
+        process.send(Stop())
+    deadline_s = time.monotonic() + _STOP_GRACE_S
+    while any(process.stopped is None and process.failure is None for process in running.processes):
+        if time.monotonic() > deadline_s:
+            break
+        for process in running.processes:
+            process.poll()
+        time.sleep(0.01)
+    published: dict[str, int] = {}
+    for process in running.processes:
+        if process.stopped is None and process.failure is None:
+            running.fail("device_failed", f"device '{process.device}' did not stop within {_STOP_GRACE_S:.0f} s")
+        published |= process.stopped.published if process.stopped is not None else process.progress.published
+        for problem in process.stopped.problems if process.stopped is not None else ():
+            running.fail("frames_not_kept", f"device '{process.device}': {problem}")
+    if running.recorder.failure is None:
+        for problem in running.recorder.drain(published, _DRAIN_GRACE_S):
+            running.fail("tail_lost", problem)
+    try:
+        running.recorder.close()
+    except TakeError as error:
+        running.fail("recorder_failed", str(error))
+    finish_part(streams_path(folder))
+    close_all(running.processes)
+    final = closing_record(running, record, stopped, reason)
+    try:
+        write_record(folder, final)
+        write_sums(folder)
+    except (OSError, TakeError) as error:
+        raise TakeError(
+            *running.failures,
+            f"{folder} could not be closed ({error}); what was recorded is kept there: make room on the disk, then run"
+            f" `flex-capture recover {folder}`",
+        ) from error
+    return FinishedTake(folder, final, tuple(running.failures))

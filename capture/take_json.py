@@ -1,0 +1,120 @@
+"""What ``take.json`` says when a take opens and when it is closed."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+
+from capture.running_take import RunningTake
+from lab.errors import FileFormatError
+from lab.take import ClockAnchor, StreamRecord, TakeRecord, ViewRecord
+from storage.frame_records import read_frame_records
+from storage.take_folder import finish_part, part_path
+
+
+def opening_record(running: RunningTake) -> TakeRecord:
+    """Return what ``take.json`` says from the first moment on: what was asked and what runs."""
+    plan = running.plan
+    simulated = tuple(device.entry.name for device in plan.rig.devices if device.simulated)
+    views = []
+    for process in running.processes:
+        assert process.ready is not None
+        for spec in process.ready.specs:
+            if spec.video is not None:
+                name, video = process.device, spec.video
+                views.append(
+                    ViewRecord(
+                        view=name,
+                        video=f"{name}.mov",
+                        records=f"{name}.frames",
+                        codec=video.codec,
+                        width=video.width,
+                        height=video.height,
+                    )
+                )
+    return TakeRecord(
+        subject=plan.subject,
+        session=plan.session,
+        take=running.folder.name,
+        action=plan.action.id,
+        skill=plan.skill,
+        load_kg=plan.load_kg,
+        expected_repetitions=plan.expected_repetitions,
+        state="recording",
+        simulated=bool(simulated),
+        simulated_devices=simulated,
+        rig=plan.rig.as_recorded(),
+        software=_software(),
+        started=read_anchor(),
+        streams=tuple(
+            StreamRecord(
+                stream_id=state.stream_id,
+                name=state.expected.name,
+                device=state.expected.device,
+                source_id=state.expected.source_id,
+            )
+            for state in running.recorder.streams
+        ),
+        views=tuple(views),
+    )
+
+
+def read_anchor() -> ClockAnchor:
+    """Read session time and UTC together."""
+    from pylsl import local_clock
+
+    before_s = local_clock()
+    utc = datetime.now(timezone.utc)
+    after_s = local_clock()
+    return ClockAnchor(
+        session_s=(before_s + after_s) / 2, utc=utc.isoformat(timespec="microseconds"), width_s=after_s - before_s
+    )
+
+
+def _software() -> dict[str, str]:
+    import pylsl
+
+    return {
+        "flex-capture": version("flex-capture"),
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "liblsl": str(pylsl.library_version()),
+        "pylsl": version("pylsl"),
+        "av": version("av"),
+    }
+
+
+def closing_record(running: RunningTake, record: TakeRecord, stopped: ClockAnchor, reason: str) -> TakeRecord:
+    """Return what ``take.json`` says for good: what was kept and how it ended."""
+    samples = {state.stream_id: state for state in running.recorder.streams}
+    ended = {process.device: process.failure is None for process in running.processes}
+    return record.model_copy(
+        update={
+            "state": "complete" if running.recorder.failure is None else "failed",
+            "stopped": stopped,
+            "stop_reason": reason,
+            "streams": tuple(
+                stream.model_copy(
+                    update={"samples": samples[stream.stream_id].samples, "ended": ended.get(stream.device, False)}
+                )
+                for stream in record.streams
+            ),
+            "views": tuple(closed_view(running.folder, view) for view in record.views),
+            "events": tuple(running.events),
+        }
+    )
+
+
+def closed_view(folder: Path, view: ViewRecord) -> ViewRecord:
+    """Give the files of a camera whose worker died their names, and count what every camera kept."""
+    for name in (view.video, view.records):
+        if part_path(folder / name).exists():
+            finish_part(folder / name)
+    try:
+        rows = read_frame_records(folder / view.records)
+    except FileFormatError:
+        return view  # the reader of the take says what is missing
+    return view.model_copy(update={"frames": len(rows.rows), "encoded": int(rows.kept.sum())})
