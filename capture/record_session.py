@@ -183,9 +183,7 @@ def _notice_unfinished(raw: Path, subject: str, console: Console) -> None:
             except FlexCaptureError:
                 continue
             if unfinished:
-                console.warning(
-                    f"{take} was cut off while it was recorded; its files are kept; type\n  flex-capture recover {take}"
-                )
+                console.warning(f"{take} was cut off, its files are kept; type\n  flex-capture recover {take}")
 
 
 def _retake_is_meant(plan: TakePlan, console: Console, *, ask: bool) -> bool:

@@ -49,9 +49,8 @@ def recover_take(folder: Path) -> list[str]:
         raise RequestError(f"{folder} is {record.state}; there is nothing to recover")
     part = part_path(streams_path(folder))
     if part.exists() and time.time() - part.stat().st_mtime < _ALIVE_S:
-        raise RequestError(
-            f"{folder} was written to a moment ago; if its recorder is gone, try again in {_ALIVE_S:.0f} s"
-        )
+        raise RequestError(f"{folder} is being written; if its recorder is gone, try again in {_ALIVE_S:.0f} s")
+
     if part.exists():
         finish_part(streams_path(folder))
     if not streams_path(folder).exists():

@@ -19,6 +19,8 @@ from small_rigs import CAMERA, MOCAP
         (["--subject", "S12", "--skill", "master"], ["skill level 'master'", "novice"]),
         (["--subject", "S12", "--session", "../x"], ["session '../x'"]),
         (["--subject", "S12", "--rig", "nowhere.toml"], ["nowhere.toml"]),
+        (["--subject", "con"], ["subject 'con'"]),
+        (["--subject", "S12", "--action", "A01"], ["simulated athlete cannot perform A01"]),
     ],
 )
 def test_one_sentence_and_nothing_touched(
@@ -80,6 +82,47 @@ def test_an_output_that_is_a_file(tmp_path: Path, flex_capture: Callable[..., ob
     assert outcome.code == 2
     assert f"{out} is not a folder" in outcome.err
     assert out.read_text() == "not a folder"
+
+
+def test_a_dataset_folder_of_somebody_else(tmp_path: Path, flex_capture: Callable[..., object]) -> None:
+    foreign = tmp_path / "out" / "dataset" / "holiday.jpg"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"x")
+    outcome = flex_capture("record", "--subject", "S12", "--out", tmp_path / "out", "--yes")
+    assert outcome.code == 2
+    assert "holiday.jpg" in outcome.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["dataset"]
+
+
+def test_a_subject_that_differs_in_case_alone(tmp_path: Path, flex_capture: Callable[..., object]) -> None:
+    (tmp_path / "out" / "raw" / "s12").mkdir(parents=True)
+    outcome = flex_capture("record", "--subject", "S12", "--out", tmp_path / "out", "--yes")
+    assert outcome.code == 2
+    assert "is there as 's12'" in outcome.err
+
+
+@pytest.mark.parametrize("option", ["--duration", "--load-kg"])
+def test_nan_is_no_number(option: str, tmp_path: Path, flex_capture: Callable[..., object]) -> None:
+    assert flex_capture("record", "--subject", "S12", option, "nan", "--out", tmp_path / "o").code == 2
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        (MOCAP + 'marker_map = "opencap_squats"\n', ["device 'mocap'", "marker"]),
+        (CAMERA.replace("view1", "corner"), ["device 'corner' is a camera"]),
+        (MOCAP.replace('"mocap"', '"view2"', 1), ["device 'view2' is called a view but is no camera"]),
+    ],
+)
+def test_what_no_dataset_could_be_made_from_is_refused_before_the_take(
+    device: str, words: list[str], write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    out = tmp_path / "out"
+    outcome = flex_capture("record", "--subject", "S12", "--rig", write_rig(device), "--out", out, "--yes")
+    assert outcome.code == 2, outcome
+    for word in words:
+        assert word in outcome.err
+    assert not out.exists()
 
 
 def test_validate_of_a_missing_folder(tmp_path: Path, flex_capture: Callable[..., object]) -> None:

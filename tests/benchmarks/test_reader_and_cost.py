@@ -1,0 +1,74 @@
+"""The benchmarks of speed run and agree about what they read. None asserts a duration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+RIG = """
+name = "two devices"
+[[device]]
+name = "mocap"
+driver = "simulated.mocap"
+[[device]]
+name = "view1"
+driver = "simulated.camera"
+rate_hz = 10.0
+width = 320
+height = 240
+"""
+
+
+def test_both_readers_give_the_same_values(tmp_path):
+    from reader import BARE, OURS, READERS, write_synthetic
+
+    path = tmp_path / "small.xdf"
+    write_synthetic(path, 3.0)
+    ours, theirs = READERS[OURS](path), READERS[BARE](path)
+    assert ours.keys() == theirs.keys()
+    for stream_id, values in ours.items():
+        np.testing.assert_array_equal(values, theirs[stream_id])
+
+
+def test_readers_are_compared(tmp_path):
+    from reader import READERS, compare, write_synthetic
+
+    path = tmp_path / "small.xdf"
+    write_synthetic(path, 2.0)
+    rows = compare(path, rounds=1)
+    assert rows.keys() == READERS.keys()
+    assert all(row["seconds"] > 0 for row in rows.values())
+
+
+@pytest.mark.slow
+def test_the_cost_of_a_small_take(tmp_path):
+    from recorder_cost import RECORDER, measure
+
+    rig = tmp_path / "rig.toml"
+    rig.write_text(RIG, encoding="utf-8")
+    cost = measure(tmp_path / "out", ["--rig", str(rig), "--reps", "1"])
+    assert cost.code in {0, 1}
+    assert {RECORDER, "mocap", "view1"} <= cost.whole.keys()
+    assert all(cost.beside_main[name] <= cost.whole[name] for name in cost.whole)
+    assert 0 < cost.saved_s < cost.verdict_s
+
+
+def test_the_segmenter_alone(monkeypatch, capsys):
+    from repetitions import main
+
+    monkeypatch.setattr("sys.argv", ["repetitions.py", "1"])
+    main()
+    assert "1/1" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_segmenter_on_real_recordings(data_folder: Path, monkeypatch, capsys):
+    from repetitions import main
+
+    monkeypatch.setattr("sys.argv", ["repetitions.py", "--real", str(data_folder / "reps")])
+    main()
+    shown = capsys.readouterr().out
+    assert "squats1.trc, flex-capture: 5 of 5" in shown
+    assert "10/10" in shown

@@ -1,0 +1,209 @@
+"""Faults that an operator meets: what is kept, what is said, and what marks the take afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from small_rigs import CAMERA, EMG, MOCAP
+from storage.checksums import verify_sums
+from storage.raw_take import read_raw_take
+from storage.take_folder import list_takes, part_path, read_record, write_record
+
+COMMAND = [sys.executable, "-c", "from capture.cli import main; main()"]
+
+
+def recorded(tmp_path: Path, rig: Path, flex_capture: Callable[..., object], *more: object) -> Path:
+    out = tmp_path / "out"
+    outcome = flex_capture("record", "--subject", "S12", "--rig", rig, "--out", out, "--yes", "--duration", 2, *more)
+    assert outcome.code in {0, 1}, outcome
+    return list_takes(out / "raw")[-1]
+
+
+def cut_off(take: Path) -> None:
+    """Make a closed take what it would be had its recorder been killed."""
+    (take / "SHA256SUMS").unlink()
+    for name in ("streams.xdf", "view1.mov", "view1.frames"):
+        if (take / name).exists():
+            (take / name).rename(part_path(take / name))
+    with part_path(take / "streams.xdf").open("r+b") as file:
+        file.truncate(part_path(take / "streams.xdf").stat().st_size - 100)
+    record = read_record(take)
+    write_record(take, record.model_copy(update={"state": "recording", "stopped": None}))
+    old_s = time.time() - 60
+    os.utime(part_path(take / "streams.xdf"), (old_s, old_s))
+
+
+def test_a_cut_off_take_is_recovered_and_stays_marked(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    take = recorded(tmp_path, write_rig(MOCAP, CAMERA), flex_capture)
+    whole = (take / "streams.xdf").read_bytes()
+    cut_off(take)
+    refused = flex_capture("resegment", take)
+    assert refused.code == 3
+    assert "flex-capture recover" in refused.out
+    recovered = flex_capture("recover", tmp_path / "out" / "raw")
+    assert recovered.code == 0, recovered
+    assert "before the last sign of life" in recovered.out
+    assert verify_sums(take) == []
+    assert read_record(take).state == "recovered"
+    assert (take / "streams.xdf").read_bytes() == whole[:-100]
+    again = flex_capture("resegment", take)
+    assert again.code == 1
+    assert "the take is recovered" in again.out
+    assert flex_capture("recover", take).code == 0  # nothing to do, and it says so
+
+
+def test_a_take_under_way_is_not_recovered(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    take = recorded(tmp_path, write_rig(MOCAP), flex_capture)
+    cut_off(take)
+    os.utime(part_path(take / "streams.xdf"))
+    outcome = flex_capture("recover", take)
+    assert "is being written" in outcome.out
+    assert read_record(take).state == "recording"
+
+
+def test_changed_raw_bytes_mark_the_take(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    take = recorded(tmp_path, write_rig(MOCAP, CAMERA), flex_capture)
+    assert flex_capture("verify", take).code == 0
+    data = bytearray((take / "view1.mov").read_bytes())
+    data[len(data) // 2] ^= 0x10
+    (take / "view1.mov").write_bytes(data)
+    outcome = flex_capture("verify", tmp_path / "out")
+    assert outcome.code == 1
+    assert "view1.mov has changed" in outcome.out
+    outcome = flex_capture("resegment", take)
+    assert outcome.code == 1
+    assert "view1.mov has changed" in outcome.out
+
+
+def test_one_bad_take_does_not_stop_the_others(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    good = recorded(tmp_path, write_rig(MOCAP), flex_capture)
+    bad = good.parent / "A16-00"
+    shutil.copytree(good, bad)
+    record = json.loads((bad / "take.json").read_text())
+    record["rig"]["device"] = "x"
+    (bad / "take.json").write_text(json.dumps(record))
+    outcome = flex_capture("resegment", tmp_path / "out" / "raw")
+    assert outcome.code == 3
+    assert "could not be processed" in outcome.out
+    assert "0 of 10 repetitions" in outcome.out
+
+
+def test_rebuild_brings_lost_tables_back(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    recorded(tmp_path, write_rig(MOCAP), flex_capture)
+    dataset = tmp_path / "out" / "dataset"
+    before = (dataset / "takes.parquet").read_bytes()
+    (dataset / "takes.parquet").unlink()
+    (dataset / "dataset.json").unlink()
+    assert flex_capture("validate", dataset).code == 1
+    assert flex_capture("rebuild", dataset).code == 0
+    assert flex_capture("validate", dataset).code == 0
+    assert (dataset / "takes.parquet").read_bytes() == before
+
+
+def start(rig: Path, out: Path, **options: object) -> subprocess.Popen[str]:
+    command = [*COMMAND, "record", "--subject", "S12", "--yes", "--rig", str(rig), "--out", str(out), "--reps", "1"]
+    defaults: dict[str, object] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, text=True, **(defaults | options))  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.mark.slow
+def test_a_device_that_dies_is_named_and_marks_the_take_for_good(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    out = tmp_path / "out"
+    with start(write_rig(MOCAP, EMG), out) as process:
+        time.sleep(5.0)
+        victims = [
+            child
+            for child in psutil.Process(process.pid).children(recursive=True)
+            if "resource_tracker" not in " ".join(child.cmdline())
+        ]
+        victims[0].kill()
+        shown, _ = process.communicate(timeout=90)
+    assert process.returncode == 3, shown
+    assert "the process of device" in shown
+    (take,) = list_takes(out / "raw")
+    assert verify_sums(take) == []
+    assert len(read_raw_take(take).streams) == 2
+    outcome = flex_capture("resegment", take)
+    assert outcome.code == 1
+    assert "the process of device" in outcome.out
+    notes = pd.read_parquet(out / "dataset" / "takes.parquet").notes.iloc[0]
+    assert any("the process of device" in note for note in notes)
+
+
+@pytest.mark.slow
+def test_a_console_that_goes_away_leaves_a_sealed_take(write_rig: Callable[..., Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with start(write_rig(MOCAP), out) as process:
+        assert process.stdout is not None
+        while "recording" not in process.stdout.readline():
+            pass
+        process.stdout.close()
+        process.wait(60)
+    (take,) = list_takes(out / "raw")
+    assert verify_sums(take) == []
+    assert read_record(take).state == "complete"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_a_closed_terminal_stops_the_take_properly(write_rig: Callable[..., Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with start(write_rig(MOCAP), out) as process:
+        time.sleep(6.0)
+        process.send_signal(signal.SIGHUP)
+        shown, _ = process.communicate(timeout=60)
+    (take,) = list_takes(out / "raw")
+    assert verify_sums(take) == []
+    assert read_record(take).stop_reason == "interrupted", shown
+
+
+@pytest.mark.slow
+def test_enter_stops_a_take_in_a_terminal_but_not_one_typed_before(
+    write_rig: Callable[..., Path], tmp_path: Path
+) -> None:
+    out, (ours, theirs) = tmp_path / "out", pty.openpty()
+    with start(write_rig(MOCAP), out, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.write(ours, b"\n\n")
+        began_s, shown = time.monotonic(), b""
+        while time.monotonic() - began_s < 7.0:
+            if select.select([ours], [], [], 0.1)[0]:
+                shown += os.read(ours, 65536)
+        assert process.poll() is None, shown
+        assert b"Enter stops the take" in shown
+        os.write(ours, b"\n")
+        while process.poll() is None and time.monotonic() - began_s < 60:
+            if select.select([ours], [], [], 0.1)[0]:
+                with contextlib.suppress(OSError):
+                    shown += os.read(ours, 65536)
+    os.close(ours)
+    os.close(theirs)
+    (take,) = list_takes(out / "raw")
+    assert read_record(take).stop_reason == "operator"
+    assert process.returncode in {0, 1}, shown  # a fidget may pass for the only repetition
