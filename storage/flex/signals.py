@@ -39,6 +39,7 @@ class Signal:
     labels: tuple[str, ...]
     rate_nominal_hz: float
     rate_measured_hz: float
+    simulated: bool
     keep_last: bool = False
 
     def within(self, repetition: Repetition) -> slice:
@@ -66,12 +67,13 @@ def take_signals(take: AlignedTake) -> tuple[Signal, ...]:
         nominal, measured = rates.get(emg.name, (emg.rate_hz, _measured_hz(emg)))
         labels = tuple(channel.label for channel in emg.channels)
         values = emg.values.astype(np.float32)
-        out.append(Signal("emg", emg.name, emg.device, values, emg.time_s, labels, nominal, measured))
+        out.append(Signal("emg", emg.name, emg.device, values, emg.time_s, labels, nominal, measured, emg.simulated))
     if take.pose is not None:
         pose = take.pose
         nominal, measured = rates.get(pose.stream, (pose.rate_hz, float("nan")))
         positions = pose.positions_m.astype(np.float32)
-        out.append(Signal("pose", pose.stream, "", positions, pose.time_s, JOINTS, nominal, measured))
+        times = pose.time_s
+        out.append(Signal("pose", pose.stream, "", positions, times, JOINTS, nominal, measured, pose.simulated))
     for name, stream in (("heart_rate", take.heart_rate), ("breath_rate", take.breath_rate)):
         if stream is not None:
             nominal, measured = rates.get(stream.name, (stream.rate_hz, _measured_hz(stream)))
@@ -79,7 +81,16 @@ def take_signals(take: AlignedTake) -> tuple[Signal, ...]:
             values = stream.values[:, 0].astype(np.float32)
             out.append(
                 Signal(
-                    name, stream.name, stream.device, values, stream.time_s, labels, nominal, measured, keep_last=True
+                    name,
+                    stream.name,
+                    stream.device,
+                    values,
+                    stream.time_s,
+                    labels,
+                    nominal,
+                    measured,
+                    stream.simulated,
+                    keep_last=True,
                 )
             )
     return tuple(out)
@@ -112,6 +123,7 @@ def signals_bytes(take: AlignedTake, repetitions: Sequence[Repetition], revision
         file.attrs["take_id"] = take.record.id
         file.attrs["revision"] = revision
         file.attrs["raw_digest"] = take.raw_digest
+        file.attrs["simulated"] = take.record.simulated
         for number, repetition in enumerate(repetitions, start=1):
             group = file.create_group(group_name(number))
             group.attrs["take_id"] = take.record.id
@@ -127,6 +139,7 @@ def signals_bytes(take: AlignedTake, repetitions: Sequence[Repetition], revision
                 _add_dataset(part, "time", signal.time_s[samples], "s")
                 part.attrs["stream"] = signal.stream
                 part.attrs["device"] = signal.device
+                part.attrs["simulated"] = signal.simulated
                 part.attrs["rate_nominal_hz"] = float(signal.rate_nominal_hz)
                 part.attrs["rate_measured_hz"] = float(signal.rate_measured_hz)
     return sink.getvalue()

@@ -33,6 +33,7 @@ ENTRY_KEY: Final = "flex.take"
 GENERATION_KEY: Final = "flex.generation"
 TAKES_KEY: Final = "flex.takes"
 VERSION_KEY: Final = "flex.layout_version"
+SIMULATED_KEY: Final = "flex.simulated"
 
 #: A take's entry is some kilobytes a repetition; more than this is no entry.
 _LONGEST_ENTRY: Final = 1 << 26

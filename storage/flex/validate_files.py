@@ -145,6 +145,8 @@ def signals_findings(dataset: Path, take: Row, repetitions: list[Row]) -> list[s
     with h5py.File(dataset / name, "r") as file:
         if file.attrs.get("take_id") != take["take_id"] or file.attrs.get("revision") != take["revision"]:
             findings.append(f"{name}: is of another take or revision than {take['take_id']} {take['revision']}.")
+        if bool(file.attrs.get("simulated")) != take["simulated"]:
+            findings.append(f"{name}: does not say as its take does whether it is simulated.")
         expected = {group_name(row["repetition"]) for row in repetitions}
         findings += [f"{name}: has group {key}, which is no repetition." for key in file if key not in expected]
         for row in repetitions:

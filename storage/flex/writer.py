@@ -23,7 +23,7 @@ from storage.flex.folder import begin_dataset, sweep
 from storage.flex.frames import FrameRows, frame_rows, frames_bytes
 from storage.flex.lock import writer_lock
 from storage.flex.signals import signals_bytes
-from storage.flex.tables import ENTRY_KEY, VERSION_KEY, read_entries, write_tables
+from storage.flex.tables import ENTRY_KEY, SIMULATED_KEY, VERSION_KEY, read_entries, write_tables
 from storage.flex.versions import LAYOUT_VERSION
 from storage.flex.view_frames import ViewFrames
 from storage.video_reader import VideoIndex, cut_clip, read_video_index
@@ -154,7 +154,11 @@ def _write_files(
         clip.destination.parent.mkdir(parents=True, exist_ok=True)
         cut_clip(clip.source, clip.destination, clip.first, clip.last, indices[clip.source])
     say("video", len(clips), len(clips))
-    metadata = {VERSION_KEY: str(LAYOUT_VERSION), ENTRY_KEY: entry.to_json()}
+    metadata = {
+        VERSION_KEY: str(LAYOUT_VERSION),
+        SIMULATED_KEY: "yes" if take.record.simulated else "no",
+        ENTRY_KEY: entry.to_json(),
+    }
     for what in ("signals", "frames"):
         say(what, 0, 1)
         path = dataset / entry.take[f"{what}_file"]

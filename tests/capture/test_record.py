@@ -72,6 +72,8 @@ def test_one_squat_end_to_end(
     assert frames.frame.iloc[0] == row.view1_start_frame
     assert frames.frame.iloc[-1] == row.view1_end_frame
     with h5py.File(dataset / row.signals_file) as signals:
+        assert signals.attrs["simulated"]
+        assert signals["rep_01/pose"].attrs["simulated"]
         assert signals["rep_01/emg/values"].shape[1] == 16
         assert signals["rep_01/pose/values"].shape[1:] == (21, 3)
     clip = cv2.VideoCapture(str(dataset / row.view1_clip))
