@@ -182,7 +182,10 @@ SIGNALS_CASES = {
     ),
     "no unit": (lambda file: file["rep_01/emg/values"].attrs.pop("unit"), "does not state its units"),
     "no rate": (lambda file: file["rep_01/emg"].attrs.pop("rate_nominal_hz"), "nominal and measured rate"),
-    "simulated, unsaid": (lambda file: file.attrs.__setitem__("simulated", True), "whether it is simulated"),
+    "simulated, unsaid": (
+        lambda file: file.attrs.__setitem__("simulated", not file.attrs["simulated"]),
+        "whether it is simulated",
+    ),
     "another take": (lambda file: file.attrs.__setitem__("take_id", "x"), "another take or revision"),
     "20 joints": (
         lambda file: _replace_dataset(file, "rep_01/pose/values", file["rep_01/pose/values"][:, :20]),
