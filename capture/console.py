@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TextIO, cast
 
 _PLAIN_PERIOD_S: Final = 5.0
 
@@ -39,6 +39,32 @@ class LiveStatus:
     alarms: tuple[str, ...] = ()
 
 
+class _Lasting:
+    """Standard output that may go away (a closed terminal, ``| head``): then what is said is said to nobody."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._gone = False
+
+    def write(self, text: str) -> int:
+        if not self._gone:
+            try:
+                self._stream.write(text)
+            except (OSError, ValueError):
+                self._gone = True
+        return len(text)
+
+    def flush(self) -> None:
+        if not self._gone:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError):
+                self._gone = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class Console:
     """Everything that is shown. ``plain`` forces plain lines."""
 
@@ -46,7 +72,7 @@ class Console:
         """Look at what kind of terminal there is."""
         from rich.console import Console as RichConsole
 
-        self._rich = RichConsole(highlight=False, soft_wrap=True)
+        self._rich = RichConsole(highlight=False, soft_wrap=True, file=cast(TextIO, _Lasting(sys.stdout)))
         self._animated = self._rich.is_terminal and not self._rich.is_dumb_terminal and not plain
         self.interactive = self._animated and sys.stdin is not None and sys.stdin.isatty()
         self._live: Any = None

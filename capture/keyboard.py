@@ -20,8 +20,11 @@ def enter_pressed() -> bool:
     pressed = False
     descriptor = sys.stdin.fileno()
     while select.select([descriptor], [], [], 0)[0]:
-        typed = os.read(descriptor, 1024)
+        try:
+            typed = os.read(descriptor, 1024)
+        except OSError:  # the terminal was closed
+            return pressed
         if not typed:
-            return False
+            return pressed
         pressed |= b"\n" in typed
     return pressed

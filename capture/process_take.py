@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: boo
     damage: tuple[str, ...] = ()
     if verify:
         progress("verifying", 0, 1)
-        damage = tuple(verify_sums(folder))
+        damage = tuple(without_folder(problem, folder) for problem in verify_sums(folder))
         progress("verifying", 1, 1)
     progress("reading", 0, 1)
     recorded = read_raw_take(folder)
@@ -55,9 +56,15 @@ def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: boo
     progress("finding repetitions", 0, 1)
     segmentation = segment(aligned)
     progress("finding repetitions", 1, 1)
-    notes = (*(event.text for event in recorded.record.events if event.kind in FAULTS), *damage, *recorded.notes)
+    read_notes = tuple(without_folder(note, folder) for note in recorded.notes)
+    notes = (*(event.text for event in recorded.record.events if event.kind in FAULTS), *damage, *read_notes)
     written = write_take(dataset, folder, aligned, segmentation, progress, notes=notes)
-    return ProcessedTake(aligned, segmentation, (*damage, *recorded.notes), written.remarks)
+    return ProcessedTake(aligned, segmentation, (*damage, *read_notes), written.remarks)
+
+
+def without_folder(sentence: str, folder: Path) -> str:
+    """Return a sentence about a take's file without the folder: the same from wherever the take is looked at."""
+    return sentence.replace(f"{folder}{os.sep}", "")
 
 
 def segment(aligned: AlignedTake) -> Segmentation:

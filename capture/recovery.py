@@ -29,6 +29,7 @@ def recover_takes(paths: Sequence[Path]) -> tuple[list[str], bool]:
             said += recover_take(take)
         except RequestError as error:
             said += error.problems
+            fine = False
         except (FlexCaptureError, OSError) as error:
             said.append(f"{take} could not be recovered ({error}); its files are as they were")
             fine = False
@@ -39,14 +40,14 @@ def recover_take(folder: Path) -> list[str]:
     """Close a take whose recorder died: files get their names, ``take.json`` its end, all of it its checksums.
 
     The readers stop at the last whole chunk and frame. Returns sentences with the seconds each stream lacks to the last
-    sign of life of any. Raises RequestError where there is nothing to recover, TakeError where it cannot be done.
+    sign of life of any. Raises RequestError while the take is being written, TakeError where it cannot be done.
     """
     record = read_record(folder)
     if record.state != "recording":
         if not (folder / "SHA256SUMS").exists():
             write_sums(folder)
             return [f"{folder}: its checksums were missing and are written now"]
-        raise RequestError(f"{folder} is {record.state}; there is nothing to recover")
+        return [f"{folder} is {record.state}; there is nothing to recover"]
     part = part_path(streams_path(folder))
     if part.exists() and time.time() - part.stat().st_mtime < _ALIVE_S:
         raise RequestError(f"{folder} is being written; if its recorder is gone, try again in {_ALIVE_S:.0f} s")

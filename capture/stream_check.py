@@ -9,7 +9,7 @@ from calibration.markers import match_markers
 from calibration.units import length_factor_m, voltage_factor_uv
 from capture.rig_file import BoundDevice, BoundRig
 from lab.errors import FlexCaptureError, RigError
-from lab.marker_map import MarkerMap
+from lab.joints import JOINTS
 from lab.streams import StreamSpec
 
 #: An envelope of 20 Hz and more needs twice that, and some.
@@ -52,8 +52,10 @@ def _problems(device: BoundDevice, spec: StreamSpec) -> list[str]:
             for channel in positions:
                 length_factor_m(channel.unit)
             markers = tuple(dict.fromkeys(channel.marker for channel in positions))
-            if markers:
-                match_markers(markers, device.marker_map or MarkerMap.identity())
+            if device.marker_map is not None:
+                match_markers(markers, device.marker_map)
+            elif markers and not set(JOINTS) <= set(markers):
+                problems.append(f"device '{name}' sends markers that are no FLEX joints; name a marker_map")
     except FlexCaptureError as error:
         problems += [f"device '{name}': {problem}" for problem in error.problems]
     return problems

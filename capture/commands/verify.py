@@ -14,6 +14,7 @@ def verify(takes: tuple[Path, ...]) -> int:
 
     TAKES are take folders, or folders with takes somewhere below.
     """
+    from capture.process_take import without_folder
     from capture.resegmentation import takes_below
     from lab.errors import FlexCaptureError
     from storage.checksums import verify_sums
@@ -26,5 +27,5 @@ def verify(takes: tuple[Path, ...]) -> int:
             problems = list(error.problems)
         findings += len(problems)
         for problem in problems or ["all files are as they were recorded"]:
-            click.echo(f"{take}: {problem}")
+            click.echo(f"{take}: {without_folder(problem, take)}")
     return 1 if findings else 0

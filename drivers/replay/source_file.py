@@ -54,7 +54,7 @@ def config_of(config: DriverConfig, kind: type[_Config]) -> _Config:
 def find_file(text: str) -> Path:
     """Return the path that ``text`` means, environment variables expanded.
 
-    Relative paths are relative to the working directory. Raises DeviceError where a variable is not set
+    A relative path of a rig file was made relative to it before. Raises DeviceError where a variable is not set
     or there is no such file.
     """
     expanded = os.path.expandvars(text)
@@ -67,7 +67,7 @@ def find_file(text: str) -> Path:
         raise DeviceError(f"the environment variable {name} in '{text}' is not set; set it to the folder of the file")
     if path.is_dir():
         raise DeviceError(f"{path} is a folder; name a file in it")
-    raise DeviceError(f"{path} does not exist; correct 'file' in the rig (relative paths start at {Path.cwd()})")
+    raise DeviceError(f"{path} does not exist; correct 'file' in the rig")
 
 
 def file_details(path: Path) -> dict[str, str]:

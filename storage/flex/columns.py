@@ -57,7 +57,7 @@ _LOAD = Column(
 )
 _EXPECTED = Column("expected", "int64", "Repetitions asked for; null if no count was asked for.", nullable=True)
 _FOUND = Column("found", "int64", "Repetitions found in the take.")
-_IN_SYNC = Column("in_sync", "bool", "Whether every stream of the take is within the rig's tolerance of time.")
+_IN_SYNC = Column("in_sync", "bool", "Whether every stream of the take is within its tolerance of time.")
 _SIMULATED = Column("simulated", "bool", "Whether any device of the take was simulated.")
 _FRAMES_FILE = Column("frames_file", "string", "Frames table of the take, relative to the dataset.")
 _SIGNALS_FILE = Column("signals_file", "string", "Signals (HDF5) of the take, relative to the dataset.")
@@ -193,7 +193,7 @@ STREAMS: Final = (
     Column("uncertainty_p99_ms", "float64", "Standard error of session time, 99th percentile.", "ms", nullable=True),
     Column("latency_s", "float64", "Constant device delay that was subtracted.", "s", nullable=True),
     Column("method", "string", "What the time stamps rest on."),
-    Column("in_sync", "bool", "Whether the uncertainty is within the rig's tolerance."),
+    Column("in_sync", "bool", "Whether the uncertainty is within the tolerance of the rig or the device."),
     Column("note", "string", "What else is to be said."),
 )
 

@@ -35,6 +35,15 @@ def layout_version(dataset: Path) -> int:
     return version
 
 
+def is_described(dataset: Path) -> bool:
+    """Tell whether ``dataset.json`` can be read at all, of whatever version."""
+    try:
+        layout_version(dataset)
+    except LayoutError:
+        return False
+    return True
+
+
 def is_begun(dataset: Path) -> bool:
     """Tell whether a folder is a dataset: described and indexed, or with takes in it."""
     if (dataset / table_file("repetitions")).is_file() and (dataset / DATASET_JSON).is_file():

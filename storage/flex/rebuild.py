@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.errors import LayoutError
-from storage.flex.folder import begin_dataset, is_begun, sweep
+from storage.flex.folder import begin_dataset, is_begun, is_described, sweep
 from storage.flex.lock import writer_lock
 from storage.flex.paths import files_below, take_of_frames_file
 from storage.flex.tables import Entries, committed_takes, read_entries, read_entry, read_table, write_tables
@@ -15,12 +15,13 @@ def rebuild_tables(dataset: Path) -> int:
     """Rebuild the tables at the top of a dataset from the takes' frames tables; return how many takes there are.
 
     ``repetitions.parquet`` decides which revision of a take counts, as long as it can be read; after that the newest
-    file does. ``annotations.parquet`` is people's work and left alone. Raises LayoutError if the folder is no dataset
-    or if takes' files are damaged; nothing is changed then.
+    file does. ``annotations.parquet`` is people's work and left alone; a damaged ``dataset.json`` is made anew. Raises
+    LayoutError if the folder is no dataset or if takes' files are damaged; nothing is changed then.
     """
     _must_be_begun(dataset)
     with writer_lock(dataset):
-        begin_dataset(dataset)
+        if is_described(dataset):
+            begin_dataset(dataset)
         entries, problems = _entries_of_files(dataset)
         if problems:
             raise LayoutError(*problems)

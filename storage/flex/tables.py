@@ -59,11 +59,12 @@ def _order(take: Row) -> tuple[str, str, str, int, str]:
 def table_rows(entries: Mapping[str, TakeEntry]) -> dict[str, list[Row]]:
     """Make the rows of all top tables but annotations, in fixed order.
 
-    The last take of a subject, session and action is the current one; repetitions of the others are excluded as
-    retaken.
+    The last take of a subject, session and action is the current one, a complete one before one that was cut off;
+    repetitions of the others are excluded as retaken.
     """
     ordered = sorted(entries.values(), key=lambda entry: _order(entry.take))
-    last = {(e.take["subject"], e.take["session"], e.take["action"]): e.take_id for e in ordered}
+    whole_last = sorted(ordered, key=lambda entry: entry.take["state"] == "complete")
+    last = {(e.take["subject"], e.take["session"], e.take["action"]): e.take_id for e in whole_last}
     current = set(last.values())
     rows: dict[str, list[Row]] = {"takes": [], "streams": [], "repetitions": []}
     for entry in ordered:

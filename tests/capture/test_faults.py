@@ -76,6 +76,7 @@ def test_a_take_under_way_is_not_recovered(
     cut_off(take)
     os.utime(part_path(take / "streams.xdf"))
     outcome = flex_capture("recover", take)
+    assert outcome.code == 3
     assert "is being written" in outcome.out
     assert read_record(take).state == "recording"
 
@@ -169,6 +170,9 @@ def test_a_console_that_goes_away_leaves_a_sealed_take(write_rig: Callable[..., 
     (take,) = list_takes(out / "raw")
     assert verify_sums(take) == []
     assert read_record(take).state == "complete"
+    assert read_record(take).stop_reason == "all devices ended"
+    assert process.returncode == 0
+    assert len(pd.read_parquet(out / "dataset" / "repetitions.parquet")) == 1
 
 
 @pytest.mark.slow
@@ -207,3 +211,29 @@ def test_enter_stops_a_take_in_a_terminal_but_not_one_typed_before(
     (take,) = list_takes(out / "raw")
     assert read_record(take).stop_reason == "operator"
     assert process.returncode in {0, 1}, shown  # a fidget may pass for the only repetition
+
+
+def test_a_retake_that_was_cut_off_does_not_replace_a_complete_take(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    rig = write_rig(MOCAP)
+    for _ in range(2):
+        take = recorded(tmp_path, rig, flex_capture)
+    cut_off(take)
+    assert flex_capture("recover", take).code == 0
+    assert flex_capture("resegment", take).code == 1
+    takes = pd.read_parquet(tmp_path / "out" / "dataset" / "takes.parquet").set_index("take")
+    assert takes.current.to_dict() == {"A16-01": True, "A16-02": False}
+    assert flex_capture("validate", tmp_path / "out" / "dataset").code == 0
+
+
+def test_a_damaged_description_is_made_anew(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    recorded(tmp_path, write_rig(MOCAP), flex_capture)
+    description = tmp_path / "out" / "dataset" / "dataset.json"
+    before = description.read_bytes()
+    description.write_text("{")
+    assert "flex-capture rebuild" in flex_capture("validate", tmp_path / "out" / "dataset").out
+    assert flex_capture("rebuild", tmp_path / "out" / "dataset").code == 0
+    assert description.read_bytes() == before

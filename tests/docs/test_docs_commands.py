@@ -169,7 +169,7 @@ def test_the_checks_find_mistakes(tmp_path: Path) -> None:
     assert "--subject" in (problem_of(["record"]) or "")
     assert "300" in (problem_of(["record", "--subject", "S12", "--reps", "300"]) or "")
     assert problem_of(["--debug", "record", "--subject", "S12", "--reps", "3"]) is None
-    assert unknown_in("flex-capture recover") == "recover"
+    assert unknown_in("flex-capture recrod") == "recrod"
     assert unknown_in("flex-capture resegment --all") == "--all"
     assert unknown_in("flex-capture resegment") is None
 
