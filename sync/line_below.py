@@ -10,8 +10,12 @@ import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
 
-_MAX_WINDOWS: Final = 10
-_WINDOW_ARRIVALS: Final = 10
+_FEW_ARRIVALS: Final = 20
+_WINDOWS: Final = 10
+#: Parts into which a window is cut to see how its smallest delay grows; factors found by simulation, see ``_error_s``.
+_PARTS: Final = 10
+_FLOOR_FACTOR: Final = 8.0
+_FLOOR_LIMIT: Final = 0.04
 _REDUCTION_PASSES: Final = 64
 
 
@@ -82,10 +86,9 @@ def fit_line_below(x: npt.ArrayLike, arrival_s: npt.ArrayLike, slope: float | No
 
     Maximise a + b mean(x) under a + b x_i <= y_i (Moon, Skelly & Towsley 1999, Estimation and removal of clock skew
     from network delay measurements, INFOCOM): the solution is the edge of the lower convex hull at mean(x).
-    Error: arrivals are cut into up to ten windows of at least ten; m_k is the smallest delay in window k. A line
-    that is right has all m_k near zero. error_s = max(rms(m) / sqrt(windows), median(m)): the first is how well the
-    line's height is known, the second catches a line that bends. Below twenty arrivals it is the mean delay, and
-    infinite for one.
+    The line lies above the true floor of the delays by about what the fastest arrivals were delayed (for exponential
+    delays by their mean, times two, over n). That is not corrected, since how much it is hangs on the delays' shape,
+    which few arrivals do not tell; ``error_s`` covers it, see ``_error_s``.
     """
     xs, ys = np.asarray(x, dtype=np.float64).ravel(), np.asarray(arrival_s, dtype=np.float64).ravel()
     usable = np.isfinite(xs) & np.isfinite(ys)
@@ -102,6 +105,7 @@ def fit_line_below(x: npt.ArrayLike, arrival_s: npt.ArrayLike, slope: float | No
     discarded = int(xs.size - np.count_nonzero(possible))
     xs, ys = xs[possible], ys[possible]
     mean_x = float(np.mean(xs))
+    held = 2 if slope is None else 1  # arrivals that the line goes through
     if slope is None:
         slope = _hull_slope(xs, ys, mean_x)
     height = float(np.min(ys - slope * xs))
@@ -112,7 +116,7 @@ def fit_line_below(x: npt.ArrayLike, arrival_s: npt.ArrayLike, slope: float | No
         slope=slope,
         left=float(xs[0]) + centre,
         right=float(xs[-1]) + centre,
-        error_s=_error_s(delay),
+        error_s=_error_s(delay, held),
         spread_s=float(np.percentile(delay, 99)),
         discarded=discarded,
     )
@@ -146,11 +150,40 @@ def _possible(xs: Float64, ys: Float64) -> npt.NDArray[np.bool_]:
     return np.asarray(~early)
 
 
-def _error_s(delay: Float64) -> float:
-    if delay.size == 1:
+def _error_s(delay: Float64, held: int) -> float:
+    """Return the standard error at the ends of a line that goes through ``held`` of its arrivals.
+
+    Arrivals are cut into W = 10 windows. In each, the smallest delay m_k is how far the fastest of a W-th of the
+    arrivals lies above the line; the ``held`` smallest m_k are left out, since the line was laid through them. Of the
+    others, max(rms(m) / sqrt(W), median(m)) says how well the line is known, and gives away one that bends.
+
+    Where few delays are near the smallest one (gamma, or packets that wait for each other), the floor lies further
+    below than windows show. Smallest delays of blocks of n arrivals lie n^-1/a above the floor, up to a factor (extreme
+    values of Weibull type: Gnedenko 1943; a = 1 for exponential and uniform delays). With m = median(m_k) over windows
+    and M the same over a tenth of a window each, Aitken's extrapolation gives the distance to the floor without
+    knowing a: e = m^2 / (M - 2 m). 8 e is taken where it is larger, up to the median delay and to four times the first
+    figure (less below a hundred arrivals, which tell M badly).
+
+    Found by simulation (exponential, uniform, gamma 2 and bursty delays, 20 to 20,000 arrivals): the true error is
+    within twice the standard error in 95 % of takes or more, and the standard error is two to eight, mostly four,
+    times the median error. Delays that hardly ever come near their floor (gamma 5) are worse: 70 to 95 %.
+
+    Below twenty arrivals it is the mean delay of those not held, and infinite where there are none.
+    """
+    if delay.size <= held:
         return float("inf")
-    windows = min(_MAX_WINDOWS, delay.size // _WINDOW_ARRIVALS)
-    if windows < 2:
-        return float(np.mean(delay))
-    fastest = np.array([float(np.min(part)) for part in np.array_split(delay, windows)])
-    return float(max(np.sqrt(np.mean(fastest**2) / windows), np.median(fastest)))
+    if delay.size < _FEW_ARRIVALS:
+        return float(np.sum(delay) / (delay.size - held))
+    parts = min(_PARTS, delay.size // _WINDOWS)
+    fastest = np.sort(_smallest(delay, _WINDOWS))[held:]
+    near = float(np.median(fastest))
+    error = max(float(np.sqrt(np.mean(fastest**2) / _WINDOWS)), near)
+    curved = float(np.median(_smallest(delay, _WINDOWS * parts))) - 2 * near
+    floor = _FLOOR_FACTOR * near**2 / curved if curved > 0 else float("inf")
+    return max(error, min(floor, float(np.median(delay)), _FLOOR_LIMIT * parts**2 * error))
+
+
+def _smallest(delay: Float64, windows: int) -> Float64:
+    """Return the smallest delay of each of ``windows`` parts of about the same size."""
+    starts = np.arange(windows) * delay.size // windows
+    return np.asarray(np.minimum.reduceat(delay, starts))

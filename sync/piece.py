@@ -21,6 +21,8 @@ _ABSURD_RATE: Final = 0.01
 _NOMINAL_TRUST: Final = 500e-6
 #: A device clock in seconds runs at the host's rate within this, or it is not in seconds.
 _DEVICE_RATE_LIMIT: Final = 2e-3
+#: A rate further from the expected one than this many of its standard errors was measured.
+_MEASURED: Final = 5.0
 #: Arrivals looked at on both sides of what may be a gap, and how many at least.
 _GAP_WINDOW: Final = 50
 _GAP_MIN_ARRIVALS: Final = 3
@@ -51,7 +53,7 @@ def fit_piece(
 
     ``count``, ``arrival_s`` and ``device_time_s`` are (arrivals,): count of the last sample that arrived, host time of
     arrival, the device's own time of that sample or NaN. ``rate_hz`` is nominal and above 0; it is used only where
-    fewer than five arrivals, or fewer than twenty absurd ones, cannot tell the rate.
+    fewer than five arrivals, or more with an absurd rate, cannot tell the rate.
     """
     wanted = np.asarray(samples, dtype=np.float64)
     x, arrival = np.asarray(count, dtype=np.float64), np.asarray(arrival_s, dtype=np.float64)
@@ -63,15 +65,17 @@ def fit_piece(
         return PieceFit(
             wanted / rate_hz, unknown, np.nan, np.nan, over_device_time=False, notes=("no arrival time is known",)
         )
-    line = _line_over_device_time(x, arrival, device)
-    if line is not None:
+    over_device_time = _line_over_device_time(x, arrival, device)
+    if over_device_time is not None:
+        line, assumed = over_device_time
         at = _interpolated(wanted, x, device)
-        host_s = line.at(at)
+        host_s, uncertainty, notes = line.at(at), line.standard_error_s(at), _discarded(line)
+        if assumed:
+            uncertainty = np.hypot(uncertainty, _NOMINAL_TRUST * np.abs(at - line.centre))
+            notes = ("arrivals do not tell its clock's rate: the host's stands in", *notes)
         passed_s = float(host_s[-1] - host_s[0])
         measured = float(wanted[-1] - wanted[0]) / passed_s if passed_s > 0 else np.nan
-        return PieceFit(
-            host_s, line.standard_error_s(at), measured, line.spread_s, over_device_time=True, notes=_discarded(line)
-        )
+        return PieceFit(host_s, uncertainty, measured, line.spread_s, over_device_time=True, notes=notes)
     line, nominal, notes = _line_over_count(x, arrival, rate_hz)
     uncertainty = line.standard_error_s(wanted)
     if nominal:
@@ -86,13 +90,28 @@ def _discarded(line: LineBelow) -> tuple[str, ...]:
     return (f"{line.discarded} impossibly early arrivals ignored",) if line.discarded else ()
 
 
-def _line_over_device_time(x: Float64, arrival: Float64, device: Float64) -> LineBelow | None:
+def _line_over_device_time(x: Float64, arrival: Float64, device: Float64) -> tuple[LineBelow, bool] | None:
+    """Return the line and whether its slope is that of a perfect clock, or None without a clock in seconds.
+
+    Delays that wander can bend the line far more than any clock is wrong. A slope that is less certain than clocks are
+    is not taken; one that is certain, and no clock's, says that device time is not in seconds.
+    """
     if x.size < _TOO_FEW_ARRIVALS or not bool(np.all(np.isfinite(device))):
         return None
     if not bool(np.all(np.diff(device) > 0)) or not bool(np.all(np.diff(x) > 0)):
         return None
     line = fit_line_below(device, arrival)
-    return line if abs(line.slope - 1) < _DEVICE_RATE_LIMIT else None
+    error = _slope_error(line)
+    if abs(line.slope - 1) >= max(_DEVICE_RATE_LIMIT, _MEASURED * error):
+        return None
+    if error <= _NOMINAL_TRUST and abs(line.slope - 1) < _DEVICE_RATE_LIMIT:
+        return line, False
+    return fit_line_below(device, arrival, 1.0), True
+
+
+def _slope_error(line: LineBelow) -> float:
+    """Return the standard error of a line's slope."""
+    return float(np.sqrt(2) * line.error_s / (line.right - line.left)) if line.right > line.left else float("inf")
 
 
 def _interpolated(wanted: Float64, count: Float64, device: Float64) -> Float64:
@@ -113,7 +132,8 @@ def _line_over_count(x: Float64, arrival: Float64, rate_hz: float) -> tuple[Line
     off = line.slope * rate_hz - 1
     if abs(off) <= _ABSURD_RATE:
         return line, False, ()
-    if arrivals < _FEW_ARRIVALS or line.slope <= 0:
+    measured = abs(off) > _MEASURED * _slope_error(line) * rate_hz
+    if arrivals < _FEW_ARRIVALS or line.slope <= 0 or not measured:
         note = f"{arrivals} arrivals do not tell the rate: the nominal rate stands in"
         return fit_line_below(x, arrival, 1 / rate_hz), True, (note,)
     return line, False, (f"its rate is {abs(1 / (1 + off) - 1) * 100:.1f} % {'below' if off > 0 else 'above'} nominal",)

@@ -19,6 +19,8 @@ Int64 = npt.NDArray[np.int64]
 #: Times beyond this (3,000 years) are no clock readings, and counts beyond this nothing a device counted.
 _CLOCK_LIMIT_S: Final = 1e11
 _MOST_COUNTS: Final = 2**48
+#: Clock rows this near to a counter's reset are given to the piece that they fit better.
+_BORDER_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def sample_times(stream: RecordedStream) -> SampleTimes:
 
     With a counter: per unbroken piece of it, a line through the fastest arrivals over the count, or over the device's
     own time where each chunk carries one. Without a counter a regular stream gets such a line over its index,
-    between what look like gaps: a guess, and said to be one. Irregular streams keep their own stamps.
+    between what look like gaps: a guess, and said to be one. Irregular streams keep their own stamps, and a counter
+    of theirs tells what was lost.
     """
     if stream.stamps.size == 0:
         return _own_stamps(stream, "no samples")
@@ -64,13 +67,13 @@ def sample_times(stream: RecordedStream) -> SampleTimes:
     if not counted.usable:
         return _without_counter(stream, ("its counter does not count",))
     method, notes = "device count", _notes_of(counted)
-    arrivals = [_arrivals_of_piece(stream, counted, counted.piece == piece) for piece in _pieces(counted)]
+    arrivals = _arrivals(stream, counted)
     if stream.counter_origin == "host":
         method = "host count"
         notes = (*notes, "the device has no counter: losses before the host show as gaps in time at best")
         if len(arrivals) == 1:
             counted = split_at_gaps(counted, arrivals[0].count, arrivals[0].arrival_s, stream.rate_hz)
-            arrivals = [_arrivals_of_piece(stream, counted, counted.piece == piece) for piece in _pieces(counted)]
+            arrivals = _arrivals(stream, counted)
     fits = []
     for piece, found in zip(_pieces(counted), arrivals, strict=True):
         samples = counted.counter[counted.piece == piece]
@@ -110,9 +113,12 @@ def strictly_increasing(time_s: Float64) -> Float64:
     """Return ``time_s`` (n,) with every time that does not follow its predecessor moved just after it."""
     if time_s.size < 2 or bool(np.all(np.diff(time_s) > 0)):
         return time_s
-    step = max(1e-9, 4 * float(np.spacing(np.max(np.abs(time_s)))))
-    ramp = step * np.arange(time_s.size)
+    ramp = _least_step_s(time_s) * np.arange(time_s.size)
     return np.asarray(np.maximum.accumulate(time_s - ramp) + ramp)
+
+
+def _least_step_s(time_s: Float64) -> float:
+    return max(1e-9, 4 * float(np.spacing(np.max(np.abs(time_s)))))
 
 
 @dataclass(frozen=True)
@@ -130,11 +136,18 @@ def _pieces(counted: Counted) -> range:
     return range(int(counted.piece[-1]) + 1)
 
 
-def _arrivals_of_piece(stream: RecordedStream, counted: Counted, inside: npt.NDArray[np.bool_]) -> _Arrivals:
-    found = _clock_rows_of_piece(stream, counted, inside)
+def _arrivals(stream: RecordedStream, counted: Counted) -> list[_Arrivals]:
+    rows = _usable_rows(stream)
+    owner = _piece_of_rows(rows, stream, counted)
+    return [_arrivals_of_piece(stream, counted, rows[owner == piece], piece) for piece in _pieces(counted)]
+
+
+def _arrivals_of_piece(stream: RecordedStream, counted: Counted, rows: Float64, piece: int) -> _Arrivals:
+    inside = counted.piece == piece
+    counter, kept = counted.counter[inside], counted.kept[inside]
+    found = _arrivals_of_rows(stream, counter, stream.stamps[kept], rows)
     if found is not None:
         return found
-    counter, kept = counted.counter[inside], counted.kept[inside]
     last = stream.chunk_last[np.isin(stream.chunk_last, kept)]
     chosen = np.searchsorted(kept, last) if last.size else np.arange(kept.size)
     note = "no usable clock rows: arrivals are the stamps of chunks"
@@ -142,23 +155,51 @@ def _arrivals_of_piece(stream: RecordedStream, counted: Counted, inside: npt.NDA
     return _Arrivals(counter[chosen].astype(np.float64), stream.stamps[kept[chosen]], unknown, notes=(note,))
 
 
-def _clock_rows_of_piece(stream: RecordedStream, counted: Counted, inside: npt.NDArray[np.bool_]) -> _Arrivals | None:
-    if stream.clock_rows is None or len(stream.clock_rows) == 0:
-        return None
-    rows = stream.clock_rows
+def _usable_rows(stream: RecordedStream) -> Float64:
+    rows = np.zeros((0, 3)) if stream.clock_rows is None else stream.clock_rows
     with np.errstate(invalid="ignore"):
-        rows = rows[(np.abs(rows[:, 0]) < _MOST_COUNTS) & (np.abs(rows[:, 1]) < _CLOCK_LIMIT_S)]
-    where = np.flatnonzero(inside)
+        return np.asarray(rows[(np.abs(rows[:, 0]) < _MOST_COUNTS) & (np.abs(rows[:, 1]) < _CLOCK_LIMIT_S)])
+
+
+def _piece_of_rows(rows: Float64, stream: RecordedStream, counted: Counted) -> Int64:
+    """Return the piece of each clock row: by time, and near a reset by the count as well.
+
+    A chunk's first samples have stamps before the arrival of the chunk ahead of it: time alone would give that one's
+    row to the wrong piece.
+    """
     stamps = stream.stamps[counted.kept]
-    # Between two pieces, a row belongs to the one whose samples are nearer in time.
-    from_s = -np.inf if where[0] == 0 else (stamps[where[0] - 1] + stamps[where[0]]) / 2
-    to_s = np.inf if where[-1] == stamps.size - 1 else (stamps[where[-1]] + stamps[where[-1] + 1]) / 2
-    rows = rows[(rows[:, 1] > from_s) & (rows[:, 1] <= to_s)]
+    starts = np.flatnonzero(np.diff(counted.piece)) + 1
+    borders = (stamps[starts - 1] + stamps[starts]) / 2
+    owner = np.asarray(np.searchsorted(np.maximum.accumulate(borders), rows[:, 1], side="left"), dtype=np.int64)
+    ends = np.concatenate(([0], starts, [stamps.size]))
+    for after, border in enumerate(borders.tolist(), start=1):
+        near = np.flatnonzero((np.abs(rows[:, 1] - border) < _BORDER_S) & ((owner == after) | (owner == after - 1)))
+        if near.size == 0:
+            continue
+        apart = []
+        for piece in (after - 1, after):
+            inside = slice(ends[piece], ends[piece + 1])
+            apart.append(_seconds_apart(rows[near], counted.counter[inside], stamps[inside], stream))
+        owner[near] = np.where(apart[0] == apart[1], owner[near], np.where(apart[0] < apart[1], after - 1, after))
+    return owner
+
+
+def _seconds_apart(rows: Float64, counter: Int64, stamps: Float64, stream: RecordedStream) -> Float64:
+    """Return how far the arrivals of ``rows`` are from the rough times of the samples that they name."""
+    ahead = rows[:, 0] - float(counter[0])
+    if stream.counter_modulus:
+        half = stream.counter_modulus / 2
+        ahead = (ahead + half) % stream.counter_modulus - half
+    passed = (counter - counter[0]).astype(np.float64)
+    outside = np.maximum(-ahead, 0.0) + np.maximum(ahead - passed[-1], 0.0)
+    return np.asarray(np.abs(np.interp(ahead, passed, stamps) - rows[:, 1]) + outside / stream.rate_hz)
+
+
+def _arrivals_of_rows(stream: RecordedStream, counter: Int64, stamps: Float64, rows: Float64) -> _Arrivals | None:
     if len(rows) == 0:
         return None
-    counter = counted.counter[inside]
     # The samples' count by their stamps is rough, but a modulus is far longer than that is wrong.
-    rough = np.interp(rows[:, 1], np.maximum.accumulate(stamps[inside]), counter.astype(np.float64))
+    rough = np.interp(rows[:, 1], np.maximum.accumulate(stamps), counter.astype(np.float64))
     ahead = rows[:, 0] - rough
     modulus = stream.counter_modulus
     shift = round(float(np.median(ahead)) / modulus) * modulus if modulus else 0
@@ -170,29 +211,49 @@ def _clock_rows_of_piece(stream: RecordedStream, counted: Counted, inside: npt.N
 
 
 def _own_stamps(stream: RecordedStream, method: str) -> SampleTimes:
-    stamps = stream.stamps
-    notes: tuple[str, ...] = ()
-    finite = np.abs(stamps) < _CLOCK_LIMIT_S
+    stamps, notes = stream.stamps, []
+    counted = (
+        None if stream.counter is None else unwrap(stream.counter, stream.counter_modulus, stamps, 0.0, stream.values)
+    )
+    if counted is not None and counted.usable:
+        notes = list(_notes_of(counted))
+        kept, counter = counted.kept, _on_from_piece_to_piece(counted)
+    else:
+        if counted is not None:
+            notes.append("its counter does not count")
+        counted = None
+        kept = np.arange(stamps.size)
+        counter = kept.astype(np.int64)
+    finite = np.abs(stamps[kept]) < _CLOCK_LIMIT_S
     if not bool(np.all(finite)):
-        notes = ("stamps that are no times were left out",)
-    kept = np.flatnonzero(finite)
-    host_s = stamps[kept]
-    order = np.argsort(host_s, kind="stable")
-    kept, host_s = kept[order], strictly_increasing(host_s[order])
+        notes.append("stamps that are no times were left out")
+    kept, counter = kept[finite], counter[finite]
+    order = np.argsort(stamps[kept], kind="stable")
+    if counted is not None and bool(np.any(np.diff(order) < 0)):
+        notes.append("its stamps are not in the order of its count")  # the count stays with the places
+    kept = kept[order]
     return SampleTimes(
-        host_s=host_s,
-        counter=kept.astype(np.int64),
+        host_s=strictly_increasing(stamps[kept]),
+        counter=counter,
         kept=kept,
-        lost=0,
-        lost_ambiguous=False,
-        gaps=0,
-        duplicates=0,
+        lost=counted.lost if counted else 0,
+        lost_ambiguous=bool(counted and counted.ambiguous),
+        gaps=counted.gaps if counted else 0,
+        duplicates=counted.duplicates if counted else 0,
         rate_measured_hz=np.nan,
         arrival_spread_s=np.nan,
         uncertainty_s=np.zeros(kept.size),
         method=method,
-        notes=notes,
+        notes=tuple(notes),
     )
+
+
+def _on_from_piece_to_piece(counted: Counted) -> Int64:
+    """Return a count that goes on over resets: how many were lost there is not known."""
+    counter: Int64 = counted.counter.copy()
+    for start in (np.flatnonzero(np.diff(counted.piece)) + 1).tolist():
+        counter[start:] += counter[start - 1] + 1 - counter[start]
+    return counter
 
 
 def _without_counter(stream: RecordedStream, notes: tuple[str, ...]) -> SampleTimes:
@@ -252,7 +313,8 @@ def _joined(counted: Counted, fits: list[PieceFit], rate_hz: float, method: str,
         counter[inside] += shift
         previous = int(counter[inside][-1])
     longest = max(fits, key=lambda fit: fit.host_s.size)
-    increasing = strictly_increasing(host_s)
+    uncertainty_s = np.concatenate([fit.uncertainty_s for fit in fits])
+    increasing = strictly_increasing(_without_overlaps(host_s, uncertainty_s, counted.piece))
     moved = float(np.max(np.abs(increasing - host_s)))
     if moved > 1e-6:
         notes = (*notes, f"times of neighbouring pieces overlapped by up to {moved * 1e3:.1f} ms")
@@ -266,7 +328,24 @@ def _joined(counted: Counted, fits: list[PieceFit], rate_hz: float, method: str,
         duplicates=counted.duplicates,
         rate_measured_hz=longest.rate_hz,
         arrival_spread_s=longest.spread_s,
-        uncertainty_s=np.concatenate([fit.uncertainty_s for fit in fits]),
+        uncertainty_s=np.hypot(uncertainty_s, increasing - host_s),
         method=method,
         notes=tuple(dict.fromkeys((*notes, *(note for fit in fits for note in fit.notes)))),
     )
+
+
+def _without_overlaps(host_s: Float64, uncertainty_s: Float64, piece: Int64) -> Float64:
+    """Return times in which of two pieces that overlap the less certain one gives way; the other stays as it is."""
+    host_s, step_s = host_s.copy(), _least_step_s(host_s)
+    starts = (np.flatnonzero(np.diff(piece)) + 1).tolist()
+    for begin, start, end in zip([0, *starts], starts, [*starts[1:], piece.size], strict=False):
+        before, after = host_s[begin:start], host_s[start:end]
+        if before[-1] < after[0]:
+            continue
+        if uncertainty_s[start - 1] > uncertainty_s[start]:
+            steps = np.arange(before.size, 0, -1) * step_s
+            np.minimum(before, after[0] - steps, out=before)
+        else:
+            steps = np.arange(1, after.size + 1) * step_s
+            np.maximum(after, before[-1] + steps, out=after)
+    return host_s
