@@ -29,6 +29,9 @@ types: $(VENV)
 layers: $(VENV)
 	$(BIN)/lint-imports
 
+docs: $(VENV)
+	$(BIN)/python docs/generate_reference.py
+
 check: lint types layers test slow
 
 clean:
