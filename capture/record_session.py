@@ -105,7 +105,7 @@ def _plan(request: RecordRequest) -> TakePlan:
         problems.append(f"subject '{request.subject}' is not possible; use 1 to 32 letters and digits, such as S12")
     action = find_action(request.action)
     if action is None:
-        known = ", ".join(known.title for known in ACTIONS.values() if known.name)
+        known = ", ".join(known.title for known in ACTIONS.values() if known.name_confirmed)
         problems.append(f"there is no action '{request.action}'; the actions are A01 to A20 ({known})")
     if request.skill is not None and request.skill not in SKILLS:
         problems.append(f"there is no skill level '{request.skill}'; the levels are {', '.join(get_args(Skill))}")
