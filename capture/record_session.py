@@ -15,7 +15,6 @@ from capture.rig_file import BoundRig, load_rig
 from capture.running_take import FinishedTake, TakePlan
 from capture.take_run import record_take
 from capture.verdict import judge
-from drivers.simulated.athlete import PERFORMANCES
 from lab.actions import ACTIONS, SKILLS, Action, Skill
 from lab.errors import FlexCaptureError, RequestError
 from lab.take import SESSION, SUBJECT
@@ -135,19 +134,15 @@ def _plan(request: RecordRequest) -> TakePlan:
 
 
 def _rig(request: RecordRequest, action: Action | None) -> BoundRig:
-    """Read the rig; simulated devices perform what was asked for, if their athlete can."""
+    """Read the rig; simulated devices perform what was asked for."""
     overrides: dict[str, Any] = {"repetitions": request.reps}
     if request.seed is not None:
         overrides["seed"] = request.seed
-    if action is not None and action.id in PERFORMANCES:
+    if request.skill in SKILLS:
+        overrides["skill"] = request.skill
+    if action is not None:
         overrides["action"] = action.id
-    rig = load_rig(request.rig, overrides)
-    if action is not None and action.id not in PERFORMANCES and any(device.simulated for device in rig.devices):
-        raise RequestError(
-            f"the simulated athlete cannot perform {action.title}, only {', '.join(PERFORMANCES)}; record one of these,"
-            " or name a rig of real devices with --rig"
-        )
-    return rig
+    return load_rig(request.rig, overrides)
 
 
 def find_action(text: str) -> Action | None:

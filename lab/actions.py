@@ -26,8 +26,8 @@ _LOWERED_FIRST: Final[frozenset[Family]] = frozenset({"squat", "hinge", "lunge",
 class Action:
     """One of the twenty weight-loaded actions.
 
-    ``family`` is the kind of motion, ``targets`` the muscles it is for (of each side that works). ``sides`` says whether
-    both sides work at once or the first half of the repetitions is the right side's and the rest the left's.
+    ``family`` is the kind of motion, ``targets`` the muscles it is for (of each side that works). ``sides`` says
+    whether both sides work at once or the first half of the repetitions is the right side's and the rest the left's.
     ``keysteps`` are the knowledge graph's ids where public, ``phase_keysteps`` those of the two ``phases``.
     """
 

@@ -15,7 +15,7 @@ class ProtocolAction(BaseModel):
     id: str = Field(pattern=r"^A(0[1-9]|1\d|20)$", description="FLEX's id, A01 to A20.")
     implement: Implement = Field(description="What is lifted.")
     name: str = Field(min_length=1, max_length=80, description="What the operator calls it.")
-    name_confirmed: bool = Field(False, description="Whether a public source of FLEX gives this name.")
+    name_confirmed: bool = Field(default=False, description="Whether a public source of FLEX gives this name.")
     family: Family = Field(description="The kind of motion.")
     phases: tuple[Phase, Phase] = Field(description="The phases before and after the turn.")
     sides: Sides = Field("together", description="Whether both sides work at once, or the right before the left.")
