@@ -38,7 +38,7 @@ _PRIOR_WIDTH: Final = 0.15
 #: One side's part of a set in which the sides take turns: repetitions at least, how much longer the other side's may
 #: take, the rest between them in repetitions, and by what part of the larger count they may differ.
 _SIDE_AT_LEAST: Final = 2
-_SIDES_TEMPO: Final = 1.5
+_SIDES_TEMPO: Final = 2.0
 _SIDES_GAP: Final = 3.0
 _SIDES_COUNT: Final = 0.35
 
@@ -76,7 +76,7 @@ def find_repetitions(
         return _segmentation((), expected, ("the body hardly moves",))
     hypotheses = _hypotheses(body)
     if in_turn:
-        hypotheses += _joined(hypotheses)
+        hypotheses += _joined(body, hypotheses)
     if not hypotheses:
         return _segmentation((), expected, ("no motion returns to the pose that it left",))
     free = max(hypotheses, key=lambda hypothesis: hypothesis.score)
@@ -134,10 +134,10 @@ def _hypotheses(body: Body) -> list[_Hypothesis]:
     return found
 
 
-def _joined(hypotheses: list[_Hypothesis]) -> list[_Hypothesis]:
+def _joined(body: Body, hypotheses: list[_Hypothesis]) -> list[_Hypothesis]:
     """Return what two chains make together where one ends before the other begins: one side's, then the other's.
 
-    They must be as long a motion each, about as many, and follow each other at once.
+    They must be as long a motion each, about as many, follow each other at once, and leave from the same pose.
     """
     joined = []
     long_enough = [one for one in hypotheses if len(one.chain.candidates) >= _SIDE_AT_LEAST]
@@ -156,9 +156,22 @@ def _joined(hypotheses: list[_Hypothesis]) -> list[_Hypothesis]:
                 continue
             part = len(left) / (len(left) + len(right))
             quality = part * (one.score - one.chain.explained) + (1 - part) * (other.score - other.chain.explained)
-            chain = Chain((*left, *right), one.chain.explained + other.chain.explained)
+            explained = one.chain.explained + other.chain.explained
+            chain = Chain((*left, *right), explained * _same_base(body, left, right))
             joined.append(_Hypothesis(chain, chain.explained + quality))
     return joined
+
+
+def _same_base(body: Body, left: tuple[Candidate, ...], right: tuple[Candidate, ...]) -> float:
+    """Return, between 0 and 1, how near the poses are that both sides' repetitions leave and come back to."""
+    bases, sizes = [], []
+    for side in (left, right):
+        ends = body.shape_m[[place for one in side for place in (one.first, one.last)]]
+        bases.append(np.median(ends, axis=0))
+        turns = body.shape_m[[one.turn for one in side]]
+        sizes.append(float(np.median(np.linalg.norm(turns - bases[-1], axis=1))))
+    apart = float(np.linalg.norm(bases[0] - bases[1])) / (min(sizes) + 1e-12)
+    return float(np.exp(-0.5 * (apart / PARAMETERS["closure_width"]) ** 2))
 
 
 def _parted_elsewhere(chain: Chain, other: Chain) -> bool:
