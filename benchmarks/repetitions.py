@@ -34,6 +34,8 @@ def by_peaks(time_s: np.ndarray, joints_m: np.ndarray, rate_hz: float = RATE_HZ)
     signal = sosfiltfilt(butter(2, 3.0, fs=rate_hz, output="sos"), signal)
     signal *= np.sign(np.mean(signal) - np.median(signal))  # the body stands most of the time
     peaks, _ = find_peaks(signal, prominence=0.5 * np.ptp(signal), distance=int(rate_hz))
+    if not len(peaks):
+        return np.empty((0, 3))
     edges = [0, *((peaks[:-1] + peaks[1:]) // 2), time_s.size - 1]
     rows = []
     for peak, left, right in zip(peaks, edges[:-1], edges[1:], strict=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from capture.alignment import align_take
 from capture.verdict import FAULTS
+from lab.actions import ACTIONS
 from lab.aligned import AlignedTake
 from lab.errors import TakeError
 from lab.repetitions import Segmentation
@@ -72,4 +73,6 @@ def segment(aligned: AlignedTake) -> Segmentation:
     expected = aligned.record.expected_repetitions
     if aligned.pose is None or len(aligned.pose.time_s) == 0:
         return Segmentation((), expected, "none", {}, ("there is no pose in this take to find repetitions in",))
-    return find_repetitions(aligned.pose.time_s, aligned.pose.positions_m, expected)
+    action = ACTIONS.get(aligned.record.action)
+    in_turn = action is not None and action.sides == "right_then_left"
+    return find_repetitions(aligned.pose.time_s, aligned.pose.positions_m, expected, in_turn=in_turn)

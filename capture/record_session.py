@@ -15,7 +15,6 @@ from capture.rig_file import BoundRig, load_rig
 from capture.running_take import FinishedTake, TakePlan
 from capture.take_run import record_take
 from capture.verdict import judge
-from drivers.simulated.athlete import PERFORMANCES
 from lab.actions import ACTIONS, SKILLS, Action, Skill
 from lab.errors import FlexCaptureError, RequestError
 from lab.take import SESSION, SUBJECT
@@ -105,7 +104,7 @@ def _plan(request: RecordRequest) -> TakePlan:
         problems.append(f"subject '{request.subject}' is not possible; use 1 to 32 letters and digits, such as S12")
     action = find_action(request.action)
     if action is None:
-        known = ", ".join(known.title for known in ACTIONS.values() if known.name)
+        known = ", ".join(known.title for known in ACTIONS.values() if known.name_confirmed)
         problems.append(f"there is no action '{request.action}'; the actions are A01 to A20 ({known})")
     if request.skill is not None and request.skill not in SKILLS:
         problems.append(f"there is no skill level '{request.skill}'; the levels are {', '.join(get_args(Skill))}")
@@ -135,19 +134,15 @@ def _plan(request: RecordRequest) -> TakePlan:
 
 
 def _rig(request: RecordRequest, action: Action | None) -> BoundRig:
-    """Read the rig; simulated devices perform what was asked for, if their athlete can."""
+    """Read the rig; simulated devices perform what was asked for."""
     overrides: dict[str, Any] = {"repetitions": request.reps}
     if request.seed is not None:
         overrides["seed"] = request.seed
-    if action is not None and action.id in PERFORMANCES:
+    if request.skill in SKILLS:
+        overrides["skill"] = request.skill
+    if action is not None:
         overrides["action"] = action.id
-    rig = load_rig(request.rig, overrides)
-    if action is not None and action.id not in PERFORMANCES and any(device.simulated for device in rig.devices):
-        raise RequestError(
-            f"the simulated athlete cannot perform {action.title}, only {', '.join(PERFORMANCES)}; record one of these,"
-            " or name a rig of real devices with --rig"
-        )
-    return rig
+    return load_rig(request.rig, overrides)
 
 
 def find_action(text: str) -> Action | None:

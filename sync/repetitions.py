@@ -35,6 +35,13 @@ _EXTRA_PEAK: Final = 0.05
 _PRIOR: Final = 0.10
 _PRIOR_WIDTH: Final = 0.15
 
+#: One side's part of a set in which the sides take turns: repetitions at least, how much longer the other side's may
+#: take, the rest between them in repetitions, and by what part of the larger count they may differ.
+_SIDE_AT_LEAST: Final = 2
+_SIDES_TEMPO: Final = 2.0
+_SIDES_GAP: Final = 3.0
+_SIDES_COUNT: Final = 0.35
+
 
 @dataclass(frozen=True)
 class _Hypothesis:
@@ -42,11 +49,14 @@ class _Hypothesis:
     score: float
 
 
-def find_repetitions(time_s: npt.ArrayLike, positions_m: npt.ArrayLike, expected: int | None = None) -> Segmentation:
+def find_repetitions(
+    time_s: npt.ArrayLike, positions_m: npt.ArrayLike, expected: int | None = None, *, in_turn: bool = False
+) -> Segmentation:
     """Find the repetitions in a pose.
 
     ``time_s`` (n,) is session time in seconds, increasing; ``positions_m`` (n, points, 3) any set of points in metres,
     any axis up, NaN where absent. ``expected`` is a soft hint: another count may be found, and is then said to differ.
+    ``in_turn`` says that one side may work before the other, so that two kinds of motion may follow each other.
     The result is the same for the same input. Raises ValueError where shapes do not fit.
     """
     time = np.asarray(time_s, dtype=np.float64)
@@ -65,6 +75,8 @@ def find_repetitions(time_s: npt.ArrayLike, positions_m: npt.ArrayLike, expected
     if spread_m < _STILL_M:
         return _segmentation((), expected, ("the body hardly moves",))
     hypotheses = _hypotheses(body)
+    if in_turn:
+        hypotheses += _joined(body, hypotheses)
     if not hypotheses:
         return _segmentation((), expected, ("no motion returns to the pose that it left",))
     free = max(hypotheses, key=lambda hypothesis: hypothesis.score)
@@ -97,6 +109,10 @@ def _segmentation(repetitions: tuple[Repetition, ...], expected: int | None, dou
         "extra_peak": _EXTRA_PEAK,
         "prior": _PRIOR,
         "prior_width": _PRIOR_WIDTH,
+        "side_at_least": _SIDE_AT_LEAST,
+        "sides_tempo": _SIDES_TEMPO,
+        "sides_gap": _SIDES_GAP,
+        "sides_count": _SIDES_COUNT,
     }
     return Segmentation(repetitions, expected, SEGMENTER, parameters, doubts)
 
@@ -116,6 +132,46 @@ def _hypotheses(body: Body) -> list[_Hypothesis]:
                     score = chain.explained + _DWELL * _dwell(drive, chain) - _EXTRA_PEAK * (peaks - 1)
                     found.append(_Hypothesis(chain, score))
     return found
+
+
+def _joined(body: Body, hypotheses: list[_Hypothesis]) -> list[_Hypothesis]:
+    """Return what two chains make together where one ends before the other begins: one side's, then the other's.
+
+    They must be as long a motion each, about as many, follow each other at once, and leave from the same pose.
+    """
+    joined = []
+    long_enough = [one for one in hypotheses if len(one.chain.candidates) >= _SIDE_AT_LEAST]
+    for one in long_enough:
+        left = one.chain.candidates
+        for other in long_enough:
+            right = other.chain.candidates
+            gap = right[0].first - left[-1].last
+            if gap < -1:
+                continue
+            seconds = [float(np.median([part.last - part.first for part in side])) for side in (left, right)]
+            counts = len(left), len(right)
+            if max(seconds) > _SIDES_TEMPO * min(seconds) or gap > _SIDES_GAP * max(seconds):
+                continue
+            if max(counts) - min(counts) > max(1, _SIDES_COUNT * max(counts)):
+                continue
+            part = len(left) / (len(left) + len(right))
+            quality = part * (one.score - one.chain.explained) + (1 - part) * (other.score - other.chain.explained)
+            explained = one.chain.explained + other.chain.explained
+            chain = Chain((*left, *right), explained * _same_base(body, left, right))
+            joined.append(_Hypothesis(chain, chain.explained + quality))
+    return joined
+
+
+def _same_base(body: Body, left: tuple[Candidate, ...], right: tuple[Candidate, ...]) -> float:
+    """Return, between 0 and 1, how near the poses are that both sides' repetitions leave and come back to."""
+    bases, sizes = [], []
+    for side in (left, right):
+        ends = body.shape_m[[place for one in side for place in (one.first, one.last)]]
+        bases.append(np.median(ends, axis=0))
+        turns = body.shape_m[[one.turn for one in side]]
+        sizes.append(float(np.median(np.linalg.norm(turns - bases[-1], axis=1))))
+    apart = float(np.linalg.norm(bases[0] - bases[1])) / (min(sizes) + 1e-12)
+    return float(np.exp(-0.5 * (apart / PARAMETERS["closure_width"]) ** 2))
 
 
 def _parted_elsewhere(chain: Chain, other: Chain) -> bool:

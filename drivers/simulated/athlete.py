@@ -8,19 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from drivers.simulated.body import Body, Posture, joints_of
+from drivers.simulated.lift import Lift
 from drivers.simulated.motion import Float64
-from drivers.simulated.squat import MUSCLES, Squat
+from drivers.simulated.muscles import labels_of
+from drivers.simulated.squat import Squat
+from drivers.simulated.tempo import Mishaps
+from lab.actions import ACTIONS, Skill
 from lab.errors import RequestError
 from lab.repetitions import Repetition
 
-#: Label of each column of ``AthleteState.activation``: all of the left side, then all of the right.
-ACTIVATION_LABELS: Final[tuple[str, ...]] = tuple(f"{side} {muscle}" for side in ("L", "R") for muscle in MUSCLES)
+#: Label of each column of ``AthleteState.activation`` in the squat, A16; ``labels_of`` gives those of any action.
+ACTIVATION_LABELS: Final[tuple[str, ...]] = labels_of("A16")
 
 
 class Performance(Protocol):
@@ -38,7 +43,9 @@ class Performance(Protocol):
 
 
 #: How each action is planned, by its id.
-PERFORMANCES: Final[dict[str, Callable[[np.random.Generator, Body, int], Performance]]] = {"A16": Squat.drawn}
+PERFORMANCES: Final[dict[str, Callable[[np.random.Generator, Body, int, Skill, Mishaps], Performance]]] = {
+    action: Squat.drawn if action == "A16" else partial(Lift.drawn, action) for action in ACTIONS
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,14 @@ class Athlete:
     ``seed`` is 0 or more, ``repetitions`` 1 or more. Raises RequestError for an action that has no simulation.
     """
 
-    def __init__(self, seed: int, action: str = "A16", repetitions: int = 10) -> None:
+    def __init__(
+        self,
+        seed: int,
+        action: str = "A16",
+        repetitions: int = 10,
+        skill: Skill = "expert",
+        mishaps: Mishaps = Mishaps(),  # noqa: B008 - frozen
+    ) -> None:
         plan = PERFORMANCES.get(action)
         if plan is None:
             raise RequestError(
@@ -103,7 +117,7 @@ class Athlete:
             )
         rng = np.random.default_rng(np.random.SeedSequence([seed, 0]))
         self._body = Body.of_height(float(rng.uniform(1.70, 1.86)))
-        self._performance = plan(rng, self._body, repetitions)
+        self._performance = plan(rng, self._body, repetitions, skill, mishaps)
         self.repetitions: tuple[Repetition, ...] = self._performance.repetitions
         self.duration_s: float = self._performance.duration_s
         first, last = self.repetitions[0].start_s, self.repetitions[-1].end_s

@@ -20,6 +20,11 @@ _REACH: Final = 0.992
 
 _SIDES: Final = (("right", 1.0), ("left", -1.0))
 
+_FOOT_OUT_RAD: Final = float(np.deg2rad(16.0))
+
+#: Arms are never straightened further than this part of their length.
+ARM_REACH: Final = 0.993
+
 
 @dataclass(frozen=True)
 class Body:
@@ -61,6 +66,16 @@ class Body:
         )
 
     @property
+    def arm_m(self) -> float:
+        """From the shoulder to the hand of a straight arm."""
+        return self.upper_arm_m + self.forearm_m + self.hand_m
+
+    @property
+    def shoulder_in_trunk_m(self) -> tuple[float, float, float]:
+        """Where the right shoulder is when nothing lifts it, in the trunk's axes."""
+        return 0.99875 * self.clavicle_m, -0.02, self.spine_m + 0.04998 * self.clavicle_m
+
+    @property
     def bar_in_trunk_m(self) -> tuple[float, float]:
         """Where a barbell lies on the upper back: (behind the trunk's axis, up from the hips)."""
         return 0.17 * self.spine_m, 1.06 * self.spine_m
@@ -72,13 +87,26 @@ class Body:
 
 
 @dataclass(frozen=True)
+class Arms:
+    """Where the hands are and which way the elbows point, at n moments, in the trunk's axes (right, ahead, up).
+
+    ``hands_m`` (n, 2, 3) from the middle of the hips, ``pole`` (n, 2, 3) of any length; sides right, left. The wrist is
+    straight, so that the hand prolongs the forearm.
+    """
+
+    hands_m: Float64
+    pole: Float64
+
+
+@dataclass(frozen=True)
 class Posture:
     """What the athlete does with the body at n moments; sides are in the order right, left.
 
     ``pelvis_m`` (n, 2) is the pelvis' x and y, ``drop_m`` (n,) how far it is below standing. ``pitch_rad`` leans
     forward, ``roll_rad`` tilts to the right, ``yaw_rad`` turns to the left (all (n,)). ``shrug_m`` (n,) lifts the
     shoulders, ``grip_m`` (n,) is half the distance between the hands, ``elbow_rad`` (n,) swings the elbows back.
-    ``feet_m`` (n, 2, 3) moves each foot from its place in the stance.
+    ``feet_m`` (n, 2, 3) moves each foot from its place in the stance. ``arms`` None: the hands hold a bar on the upper
+    back. ``heel_up_rad`` (n, 2) turns each foot about its toe; None: both are flat.
     """
 
     pelvis_m: Float64
@@ -90,6 +118,8 @@ class Posture:
     grip_m: Float64
     elbow_rad: Float64
     feet_m: Float64
+    arms: Arms | None = None
+    heel_up_rad: Float64 | None = None
 
 
 def joints_of(body: Body, posture: Posture) -> Float64:
@@ -97,11 +127,12 @@ def joints_of(body: Body, posture: Posture) -> Float64:
     count = len(posture.drop_m)
     trunk = _rotation(posture.pitch_rad, posture.roll_rad, posture.yaw_rad)
     local = _upper_body(body, posture)
-    foot_out_rad = np.deg2rad(16.0)
 
     hips = np.stack([side * body.hip_half_m * trunk[:, :, 0] for _, side in _SIDES], axis=1)
     stance = np.array([[side * body.stance_half_m, body.ankle_y_m, body.ankle_height_m] for _, side in _SIDES])
     ankles = stance + posture.feet_m
+    if posture.heel_up_rad is not None:
+        ankles = ankles + _ankle_shift(body, posture.heel_up_rad)
 
     # The pelvis is as high as the leg that reaches less allows; a soft minimum keeps its speed continuous.
     level = np.concatenate((posture.pelvis_m, np.zeros((count, 1))), axis=1)
@@ -121,12 +152,16 @@ def joints_of(body: Body, posture: Posture) -> Float64:
         0.97 * gaze[:, :, 2] + np.sqrt(1.0 - 0.97**2) * gaze[:, :, 1]
     )
     for index, (side_name, side) in enumerate(_SIDES):
-        along = np.array([side * np.sin(foot_out_rad), np.cos(foot_out_rad), 0.0])
+        along = np.array([side * np.sin(_FOOT_OUT_RAD), np.cos(_FOOT_OUT_RAD), 0.0])
         down = np.array([0.0, 0.0, 1.0])
         ankle = ankles[:, index]
+        knee_pole = np.broadcast_to(along, ankle.shape)
+        if posture.heel_up_rad is not None:
+            turned = posture.heel_up_rad[:, index, None]
+            along, down = np.cos(turned) * along - np.sin(turned) * down, np.cos(turned) * down + np.sin(turned) * along
         joints[:, JOINT_INDEX[f"{side_name}_hip"]] = hips[:, index]
         joints[:, JOINT_INDEX[f"{side_name}_knee"]] = _two_links(
-            hips[:, index], ankle, body.thigh_m, body.shank_m, np.broadcast_to(along, ankle.shape)
+            hips[:, index], ankle, body.thigh_m, body.shank_m, knee_pole
         )
         joints[:, JOINT_INDEX[f"{side_name}_ankle"]] = ankle
         joints[:, JOINT_INDEX[f"{side_name}_heel"]] = (
@@ -167,10 +202,36 @@ def _upper_body(body: Body, posture: Posture) -> dict[str, Float64]:
             axis=1,
         )
         places[f"{name}_shoulder"] = shoulder
+        if posture.arms is not None:
+            index = 0 if name == "right" else 1
+            elbow, wrist, hand = _arm(body, shoulder, posture.arms.hands_m[:, index], posture.arms.pole[:, index])
+            places |= {f"{name}_elbow": elbow, f"{name}_wrist": wrist, f"{name}_hand": hand}
+            continue
         places[f"{name}_elbow"] = _two_links(shoulder, wrist, body.upper_arm_m, body.forearm_m, pole)
         places[f"{name}_wrist"] = wrist
         places[f"{name}_hand"] = hand
     return places
+
+
+def _arm(body: Body, shoulder: Float64, hand: Float64, pole: Float64) -> tuple[Float64, Float64, Float64]:
+    """Return elbow, wrist and hand, (n, 3) each; a hand that is out of reach comes as near as it can."""
+    apart = hand - shoulder
+    distance = np.linalg.norm(apart, axis=1, keepdims=True)
+    hand = shoulder + apart * np.clip(distance, 0.12 * body.arm_m, ARM_REACH * body.arm_m) / distance
+    below_m = body.forearm_m + body.hand_m
+    elbow = _two_links(shoulder, hand, body.upper_arm_m, below_m, pole)
+    return elbow, elbow + body.forearm_m / below_m * (hand - elbow), hand
+
+
+def _ankle_shift(body: Body, heel_up_rad: Float64) -> Float64:
+    """Return how the ankles (n, 2, 3) move when each foot turns about its toe."""
+    ahead, up = -body.toe_ahead_m, 0.75 * body.ankle_height_m
+    cos, sin = np.cos(heel_up_rad), np.sin(heel_up_rad)
+    # Along the foot and upward, seen from the toe.
+    along = ahead * cos + up * sin - ahead
+    above = up * cos - ahead * sin - up
+    outward = np.array([side for _, side in _SIDES]) * np.sin(_FOOT_OUT_RAD)
+    return np.stack((outward * along, np.cos(_FOOT_OUT_RAD) * along, above), axis=2)
 
 
 def _rotation(pitch_rad: Float64, roll_rad: Float64, yaw_rad: Float64) -> Float64:

@@ -14,6 +14,7 @@ from drivers.simulated.drawing import Image, View
 from drivers.simulated.motion import Float64
 from drivers.simulated.room import draw_room
 from drivers.simulated.timing import Packet, SimulatedConfig
+from lab.actions import ACTIONS
 from lab.cameras import PinholeCamera
 from lab.joints import JOINTS
 from lab.streams import FRAME_LABELS, Channel, Frame, StreamSpec, VideoFormat
@@ -125,7 +126,7 @@ class SimulatedCamera(SimulatedDevice[bytes]):
     def _prepare(self, take: TakeStart, rng: np.random.Generator) -> None:  # noqa: ARG002 - a drawing has no noise
         self._block = self._block[:0]
         if self._view is None or self._view.name != take.device:
-            self._view = View(self.pinhole, take.device, self._room)
+            self._view = View(self.pinhole, take.device, self._room, ACTIONS[self._settings.action].implement)
 
     def _render(self, packet: Packet) -> bytes:
         import simplejpeg

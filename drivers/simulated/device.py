@@ -44,7 +44,8 @@ class SimulatedDevice(ABC, Generic[Content]):
 
     def open(self) -> None:
         """Meet the athlete. Raises RequestError for an action that is not simulated."""
-        self._athlete = Athlete(self._settings.seed, self._settings.action, self._settings.repetitions)
+        asked = self._settings
+        self._athlete = Athlete(asked.seed, asked.action, asked.repetitions, asked.skill, asked.mishaps)
 
     def start(self, take: TakeStart) -> None:
         """Begin to play at ``t0_s``, from the first sample; a later take begins anew.
@@ -108,7 +109,12 @@ class SimulatedDevice(ABC, Generic[Content]):
 
     def _details(self) -> dict[str, str]:
         settings = self._settings
-        return {"seed": str(settings.seed), "action": settings.action, "repetitions": str(settings.repetitions)}
+        return {
+            "seed": str(settings.seed),
+            "action": settings.action,
+            "repetitions": str(settings.repetitions),
+            "skill": settings.skill,
+        }
 
     def _truth_header(self, take: TakeStart, athlete: Athlete) -> dict[str, Any]:
         settings = self._settings
@@ -118,6 +124,7 @@ class SimulatedDevice(ABC, Generic[Content]):
             "t0_s": take.t0_s,
             "seed": settings.seed,
             "action": settings.action,
+            "skill": settings.skill,
             "rate_hz": settings.rate_hz,
             "drift_ppm": settings.drift_ppm,
             "clock_offset_s": settings.clock_offset_s,

@@ -15,6 +15,7 @@ from drivers.simulated.barcode import cell_px, draw_barcode, read_barcode
 from drivers.simulated.figure import LEFT_BGR, RIGHT_BGR, Colour, parts_of
 from drivers.simulated.motion import Float64
 from drivers.simulated.room import draw_room, fill, fixed_point
+from lab.actions import Implement
 from lab.cameras import PinholeCamera
 from lab.joints import JOINT_INDEX
 
@@ -31,12 +32,16 @@ class View:
     """A camera with its empty room; ``draw`` adds the athlete.
 
     ``name`` is written into each image; ``room`` is what ``draw_room`` gave for the camera, where it has been drawn
-    already. The room takes about a third of a second at 1280 x 720, an image two milliseconds.
+    already; ``implement`` is what the athlete holds. The room takes about a third of a second at 1280 x 720, an image
+    two milliseconds.
     """
 
-    def __init__(self, camera: PinholeCamera, name: str, room: Image | None = None) -> None:
+    def __init__(
+        self, camera: PinholeCamera, name: str, room: Image | None = None, implement: Implement = "barbell"
+    ) -> None:
         self.camera = camera
         self.name = name
+        self._implement = implement
         self._room: Image = draw_room(camera) if room is None else room.copy()
         self._text_scale = min(camera.width, camera.height) / 720.0
         # Written onto the room, what never changes costs nothing per frame.
@@ -51,7 +56,7 @@ class View:
         """Return BGR (height, width, 3), uint8, of the joints (21, 3) in metres; the next call reuses it."""
         np.copyto(self._image, self._room)
         self._shadow(joints_m)
-        for part in parts_of(self.camera, joints_m):
+        for part in parts_of(self.camera, joints_m, self._implement):
             for outline, shade in part.layers:
                 fill(self._image, outline, shade)
         self._number(frame_id)

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from drivers.driver import DriverConfig, TakeStart
 from drivers.host_clock import HostClock
-from drivers.simulated.athlete import ACTIVATION_LABELS
 from drivers.simulated.device import MANUFACTURER, SampledDevice, settings_of
+from drivers.simulated.muscles import labels_of
 from drivers.simulated.timing import Packet, SimulatedConfig
 from lab.streams import Channel, StreamSpec
 
@@ -44,7 +44,8 @@ class SimulatedEmg(SampledDevice):
 
     def __init__(self, config: DriverConfig, clock: HostClock) -> None:
         super().__init__(settings_of(config, SimulatedEmgConfig), clock)
-        channels = len(ACTIVATION_LABELS)
+        self._labels = labels_of(self._settings.action)
+        channels = len(self._labels)
         self._rng = np.random.default_rng(0)
         self._gain_uv = np.zeros(channels)
         self._hum_uv = np.zeros(channels)
@@ -58,7 +59,7 @@ class SimulatedEmg(SampledDevice):
         return (
             StreamSpec(
                 content_type="EMG",
-                channels=tuple(Channel(label, "microvolts", "EMG") for label in ACTIVATION_LABELS),
+                channels=tuple(Channel(label, "microvolts", "EMG") for label in self._labels),
                 rate_hz=self._settings.rate_hz,
                 manufacturer=MANUFACTURER,
                 model="simulated EMG amplifier",
@@ -78,7 +79,7 @@ class SimulatedEmg(SampledDevice):
         from scipy.signal import butter, sosfilt, sosfreqz
 
         rate_hz = self._settings.rate_hz
-        channels = len(ACTIVATION_LABELS)
+        channels = len(self._labels)
         self._rng = rng
         self._gain_uv = rng.uniform(260.0, 440.0, channels)
         self._hum_uv = _HUM_UV * rng.uniform(0.3, 1.2, channels)
@@ -95,7 +96,7 @@ class SimulatedEmg(SampledDevice):
         from scipy.signal import sosfilt
 
         event_s = self._sampling.event_s(packet.counters)
-        shape = (len(event_s), len(ACTIVATION_LABELS))
+        shape = (len(event_s), len(self._labels))
         white = self._rng.standard_normal((shape[0], 2, shape[1]))
         bursts, self._state = sosfilt(self._sections, white[:, 0], axis=0, zi=self._state)
         envelope_uv = self._gain_uv * self.athlete.activation(event_s)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from drivers.simulated.motion import Float64
 from drivers.simulated.room import fixed_point
+from lab.actions import Implement
 from lab.cameras import PinholeCamera
 from lab.joints import JOINT_INDEX
 
@@ -50,6 +51,7 @@ _PLATE_RADIUS_M: Final = 0.225
 _PLATES: Final = tuple(
     (side * place, size) for side in (1, -1) for place, size in ((0.72, 1.0), (0.76, 1.0), (0.80, 0.75))
 )
+_HEADS_M: Final = ((0.08, 0.13), (-0.13, -0.08))
 _DISC_HALF_M: Final = 0.015
 
 #: Nothing nearer than this is painted.
@@ -74,7 +76,7 @@ class Part:
     layers: tuple[tuple[Polygon, Shade], ...]
 
 
-def parts_of(camera: PinholeCamera, joints_m: Float64) -> list[Part]:
+def parts_of(camera: PinholeCamera, joints_m: Float64, implement: Implement = "barbell") -> list[Part]:
     """Return what to paint for the joints (21, 3) in metres, the farthest first.
 
     Parts that reach nearer than 0.3 m to the camera are left out.
@@ -89,10 +91,13 @@ def parts_of(camera: PinholeCamera, joints_m: Float64) -> list[Part]:
     limbs += _head(at)
     middle = 0.5 * (at["right_hand"] + at["left_hand"])
     axis = _unit(at["right_hand"] - at["left_hand"])
-    limbs += _bar(camera, at, middle, axis)
-    return sorted(
-        [*trunk, *_limb_parts(camera, limbs), *_plate_parts(camera, middle, axis)], key=lambda part: -part.depth_m
-    )
+    if implement == "barbell":
+        limbs += _bar(camera, at, middle, axis)
+        plates = _plate_parts(camera, middle, axis)
+    else:
+        limbs += [limb for side in ("right", "left") for limb in _dumbbell(at, side)]
+        plates = []
+    return sorted([*trunk, *_limb_parts(camera, limbs), *plates], key=lambda part: -part.depth_m)
 
 
 #: From, to, radius at each (m), colour, and a depth to be painted at (0 for its own).
@@ -113,6 +118,16 @@ def _head(at: dict[str, Float64]) -> list[_Limb]:
     ]
 
 
+def _dumbbell(at: dict[str, Float64], side: str) -> list[_Limb]:
+    """Return handle and two heads of a dumbbell, across the forearm."""
+    hand = at[f"{side}_hand"]
+    forearm = _unit(hand - at[f"{side}_elbow"])
+    across = at["right_shoulder"] - at["left_shoulder"]
+    axis = _unit(across - np.dot(across, forearm) * forearm + np.array((0.0, 1e-6, 0.0)))
+    heads = [(hand + begin * axis, hand + end * axis, 0.055, 0.055, _PLATE, 0.0) for begin, end in _HEADS_M]
+    return [(hand - 0.07 * axis, hand + 0.07 * axis, 0.016, 0.016, _STEEL, 0.0), *heads]
+
+
 def _bar(camera: PinholeCamera, at: dict[str, Float64], middle: Float64, axis: Float64) -> list[_Limb]:
     """Return the barbell's bar in pieces, so that each is painted before or after what it passes."""
     spine = at["upper_spine"]
@@ -121,6 +136,9 @@ def _bar(camera: PinholeCamera, at: dict[str, Float64], middle: Float64, axis: F
     # It lies behind the shoulders: the chest hides its middle from the front, and it hides the chest from the back.
     hidden = float(np.dot(toward, spine - middle)) > 0
     depth_m = float(np.dot(spine - np.asarray(camera.position_m), forward)) + (0.30 if hidden else -0.30)
+    ahead = _cross(at["neck"] - at["upper_spine"], at["right_shoulder"] - at["left_shoulder"])
+    if float(np.dot(ahead, middle - spine)) > 0:
+        depth_m = 0.0  # held in front or overhead: each piece at its own depth
     limbs: list[_Limb] = []
     for begin, end in _BAR_PIECES_M:
         over_back = abs(begin + end) < 0.6

@@ -43,9 +43,9 @@ class Wander:
     phase_rad: Float64
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator, rms: tuple[float, ...], sines: int = 6) -> Wander:
-        """Draw a wander with the given root mean square an axis (in the axis' own unit), 0.1–0.9 Hz."""
-        rate_hz = rng.uniform(0.1, 0.9, size=(len(rms), sines))
+    def drawn(cls, rng: np.random.Generator, rms: tuple[float, ...], sines: int = 6, fastest_hz: float = 0.9) -> Wander:
+        """Draw a wander with the given root mean square an axis (in the axis' own unit), from 0.1 Hz on."""
+        rate_hz = rng.uniform(0.1, fastest_hz, size=(len(rms), sines))
         weight = 1.0 / rate_hz
         weight /= np.sqrt(0.5 * np.sum(weight**2, axis=1, keepdims=True))
         phase = rng.uniform(0.0, 2.0 * np.pi, size=rate_hz.shape)

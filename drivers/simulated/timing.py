@@ -20,7 +20,9 @@ from drivers.driver import DriverConfig, EndOfStream
 from drivers.host_clock import HostClock
 from drivers.simulated.athlete import PERFORMANCES
 from drivers.simulated.motion import Float64
+from drivers.simulated.tempo import Mishaps
 from drivers.simulated.truth import TruthFile
+from lab.actions import Skill
 
 Content = TypeVar("Content")
 
@@ -33,8 +35,12 @@ class SimulatedConfig(DriverConfig):
     """What every simulated device can be told. Devices of one seed, action and count watch the same athlete."""
 
     seed: int = Field(1, ge=0, lt=2**32, description="Which athlete performs; give all devices of a rig the same.")
-    action: str = Field("A16", description="What the athlete does; only A16, the squat, is simulated.")
+    action: str = Field("A16", description="What the athlete does: A01 to A20.")
+    skill: Skill = Field("expert", description="How well: novice, amateur or expert.")
     repetitions: int = Field(10, ge=1, le=200, description="How many repetitions the athlete does.")
+    partial: int = Field(0, ge=0, le=200, description="How many of them go only about half the way.")
+    failed: int = Field(0, ge=0, le=200, description="How many of them fail and need a second attempt, or none helps.")
+    paused: int = Field(0, ge=0, le=200, description="How many of them pause for a second or two at the turn.")
     rate_hz: float = Field(gt=0, le=20000, description="Nominal sampling rate in Hz, by the device's own clock.")
     chunk_samples: int = Field(ge=1, le=10000, description="Samples in a packet.")
     clock_offset_s: float = Field(0.0, ge=-1e9, le=1e9, description="What the device's clock says at its first sample.")
@@ -42,6 +48,11 @@ class SimulatedConfig(DriverConfig):
     delay_s: float = Field(0.0, ge=0, le=10, description="Constant delay from a packet's last sample to its arrival.")
     jitter_s: float = Field(0.0, ge=0, le=10, description="Mean of the exponential delay on top, in seconds.")
     loss: float = Field(0.0, ge=0, le=0.9, description="Probability that a packet is lost.")
+
+    @property
+    def mishaps(self) -> Mishaps:
+        """What goes wrong in the set."""
+        return Mishaps(self.partial, self.failed, self.paused)
 
     @field_validator("action")
     @classmethod

@@ -159,7 +159,7 @@ def take_entry(
         "software": canonical_json(record.software),
         **{f"{name}_raw_frames": view.count for name, view in views.items()},
     }
-    phases = ACTIONS[record.action].phases or (None, None)
+    phases = ACTIONS[record.action].phases
     keysteps = ACTIONS[record.action].phase_keysteps or (None, None)
     repetition_rows = []
     for number, (repetition, its_rows) in enumerate(zip(segmentation.repetitions, rows, strict=True), start=1):

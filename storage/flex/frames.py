@@ -99,7 +99,7 @@ def _repetition_table(
     import pyarrow as pa
 
     at_s, count = rows.time_s, len(rows.time_s)
-    phases = ACTIONS[take.record.action].phases or (None, None)
+    phases = ACTIONS[take.record.action].phases
     columns: dict[str, Any] = {
         "take_id": pa.array([take.record.id] * count, pa.string()),
         "repetition": pa.array(np.full(count, number, dtype=np.int64)),

@@ -85,7 +85,7 @@ def table_rows(entries: Mapping[str, TakeEntry]) -> dict[str, list[Row]]:
     rows["actions"] = [
         {
             "action": action.id,
-            "name": action.name or None,
+            "name": action.name,
             "name_confirmed": action.name_confirmed,
             "implement": action.implement,
         }

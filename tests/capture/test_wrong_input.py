@@ -20,7 +20,6 @@ from small_rigs import CAMERA, MOCAP
         (["--subject", "S12", "--session", "../x"], ["session '../x'"]),
         (["--subject", "S12", "--rig", "nowhere.toml"], ["nowhere.toml"]),
         (["--subject", "con"], ["subject 'con'"]),
-        (["--subject", "S12", "--action", "A01"], ["simulated athlete cannot perform A01"]),
     ],
 )
 def test_one_sentence_and_nothing_touched(

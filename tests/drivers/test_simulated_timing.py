@@ -255,7 +255,7 @@ def test_a_config_of_another_driver_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"action": "A01"}, "not simulated"),
+        ({"action": "A21"}, "not simulated"),
         ({"seed": -1}, "greater than"),
         ({"rate_hz": float("nan")}, "should be"),
         ({"loss": 1.0}, "less than"),
