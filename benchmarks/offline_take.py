@@ -83,7 +83,7 @@ def record_offline(
     bound = load_rig(rig_path, {"seed": seed, "repetitions": repetitions, **(options or {})})
     devices = tuple(device for device in bound.devices if cameras or not device.entry.is_view)
     reference = bound.rig.reference_view if cameras else None
-    bound = BoundRig(bound.rig.model_copy(update={"reference_view": reference}), devices, bound.path)
+    bound = BoundRig(bound.rig.model_copy(update={"reference_view": reference}), devices)
     folder = create_take(out / "raw", SUBJECT, SESSION, "A16")
     truth = folder / TRUTH_FOLDER
     streams: list[_Stream] = []

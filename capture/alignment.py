@@ -25,17 +25,21 @@ def align_take(take: RecordedTake) -> AlignedTake:
     rig = take.record.rig
     devices: dict[str, dict[str, Any]] = {device["name"]: device for device in rig.get("device", [])}
     tolerance_ms = float(rig.get("max_uncertainty_ms", 5.0))
+
+    def limits(name: str) -> tuple[float, float]:
+        """Return a device's latency in seconds and its tolerance in milliseconds."""
+        device = devices.get(name, {})
+        return float(device.get("latency_s", 0.0)), device.get("max_uncertainty_ms") or tolerance_ms
+
     streams: list[AlignedStream] = []
     views: list[AlignedView] = []
     reports: list[StreamReport] = []
     for stream in take.streams:
-        device = devices.get(stream.device, {})
-        aligned, report = align_stream(stream, _latency_s(device), device.get("max_uncertainty_ms") or tolerance_ms)
+        aligned, report = align_stream(stream, *limits(stream.device))
         streams.append(aligned)
         reports.append(report)
     for view in take.views:
-        device = devices.get(view.stream.device, {})
-        aligned_view, report = align_view(view, _latency_s(device), device.get("max_uncertainty_ms") or tolerance_ms)
+        aligned_view, report = align_view(view, *limits(view.stream.device))
         views.append(aligned_view)
         reports.append(report)
     emg = next((_in_microvolt(stream) for stream in streams if stream.content_type.upper() == "EMG"), None)
@@ -51,10 +55,6 @@ def align_take(take: RecordedTake) -> AlignedTake:
         reports=tuple(reports),
         reference_view=rig.get("reference_view") or (views[0].view if views else None),
     )
-
-
-def _latency_s(device: dict[str, Any]) -> float:
-    return float(device.get("latency_s", 0.0))
 
 
 def _first_pose(streams: list[AlignedStream], devices: dict[str, dict[str, Any]]) -> Pose | None:

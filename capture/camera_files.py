@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 import queue
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from lab.errors import TakeError
 from lab.streams import Frame, StreamSpec
 from storage.frame_records import FrameRecordWriter
-from storage.take_folder import part_path
+from storage.take_folder import finish_part, part_path
 from storage.video_writer import VideoWriter
 
 _QUEUE_S: Final = 2.0
@@ -27,8 +26,12 @@ _SYNC_PERIOD_S: Final = 1.0
 #: A camera's clock that is further than this from the arrivals is not believed for the video's own time.
 _CLOCK_TRUST_S: Final = 5.0
 
-#: publish(frame_id, device_time_s, arrival_s, pts_us, encoded)
-PublishRow = Callable[[int, float, float, int, bool], None]
+
+class PublishRow(Protocol):
+    """``FramePublisher.publish``, or what stands in for it."""
+
+    def __call__(self, frame_id: int, device_time_s: float, arrival_s: float, pts_us: int, *, encoded: bool) -> None:
+        """Push one row."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,6 @@ class CameraFiles:
         self._first_device_s = math.nan
         self._first_arrival_s = math.nan
         self._last_pts_us = -1
-        self.frames = 0
-        self.encoded = 0
         self.problems: list[str] = []
         self._stop = threading.Event()
         self._writer = threading.Thread(target=self._write, name=f"{view}-writer", daemon=True)
@@ -91,7 +92,7 @@ class CameraFiles:
                     file.close()
                 except (OSError, TakeError) as error:
                     self._problem(f"{path.name} could not be closed properly: {error}")
-                part_path(path).rename(path)
+                finish_part(path)
 
     def _problem(self, sentence: str) -> None:
         if sentence not in self.problems and len(self.problems) < 20:
@@ -117,7 +118,6 @@ class CameraFiles:
 
     def _keep(self, waiting: _Waiting) -> None:
         frame, pts_us = waiting.frame, self._pts_us(waiting.frame)
-        self.frames += 1
         encoded = recorded = False
         try:
             self._records.append(
@@ -140,8 +140,7 @@ class CameraFiles:
                 self._problem(f"the video refused frame {frame.frame_id}: {error}")
         elif recorded:
             self._problem("the disk did not keep up; frames were given up and are marked encoded = 0")
-        self.encoded += encoded
-        self._publish(frame.frame_id, frame.device_time_s, frame.arrival_s, pts_us, encoded)
+        self._publish(frame.frame_id, frame.device_time_s, frame.arrival_s, pts_us, encoded=encoded)
 
     def _sync(self) -> None:
         while not self._stop.wait(_SYNC_PERIOD_S):

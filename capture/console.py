@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -14,15 +15,17 @@ _PLAIN_PERIOD_S: Final = 5.0
 
 @dataclass(frozen=True)
 class StreamRow:
-    """One line of the live table. ``age_s`` is the time since the last sample."""
+    """One line of the live table. ``age_s`` is the time since the last sample, ``allowed_s`` how long it may be."""
 
     name: str
+    device: str
     state: str
     rate_asked_hz: float
     rate_measured_hz: float
     samples: int
     lost: int
     age_s: float
+    allowed_s: float
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,14 @@ class _Lasting:
 
 
 class Console:
-    """Everything that is shown. ``plain`` forces plain lines."""
+    """Everything that is shown."""
 
-    def __init__(self, *, plain: bool = False) -> None:
+    def __init__(self) -> None:
         """Look at what kind of terminal there is."""
         from rich.console import Console as RichConsole
 
         self._rich = RichConsole(highlight=False, soft_wrap=True, file=cast(TextIO, _Lasting(sys.stdout)))
-        self._animated = self._rich.is_terminal and not self._rich.is_dumb_terminal and not plain
+        self._animated = self._rich.is_terminal and not self._rich.is_dumb_terminal
         self.interactive = self._animated and sys.stdin is not None and sys.stdin.isatty()
         self._live: Any = None
         self._last_plain_s = -_PLAIN_PERIOD_S
@@ -185,7 +188,7 @@ class Console:
 
 
 def _state_style(state: str) -> str:
-    return {"ok": "green", "ended": "dim", "waiting": "yellow"}.get(state, "bold red")
+    return {"ok": "green", "ended": "dim"}.get(state, "bold red")
 
 
 def _table(status: LiveStatus) -> Any:
@@ -206,7 +209,7 @@ def _table(status: LiveStatus) -> Any:
             _number(row.rate_measured_hz),
             f"{row.samples:,}",
             Text(str(row.lost), style="bold red" if row.lost else ""),
-            "" if row.age_s != row.age_s else f"{row.age_s:.1f}",
+            "" if math.isnan(row.age_s) else f"{row.age_s:.1f}",
         )
     foot = (
         f"{status.elapsed_s:5.1f} s · take {status.take_bytes / 1e6:,.0f} MB"
@@ -227,6 +230,6 @@ def _plain(status: LiveStatus) -> str:
 
 
 def _number(value: float) -> str:
-    if value != value:
+    if math.isnan(value):
         return ""
     return f"{value:.3f}".rstrip("0").rstrip(".") if value else "irregular"

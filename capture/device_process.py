@@ -7,7 +7,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from capture.messages import Ended, Failed, FromWorker, Progress, Ready, Stopped, Subscribed, ToWorker
@@ -15,6 +15,7 @@ from capture.worker import WorkerTask, run_worker
 from lab.streams import StreamSpec
 
 _EXIT_GRACE_S: Final = 2.0
+_POLL_S: Final = 0.01
 
 
 class DeviceProcess:
@@ -38,11 +39,6 @@ class DeviceProcess:
         theirs.close()
 
     @property
-    def running(self) -> bool:
-        """Whether the process lives."""
-        return self._process.is_alive()
-
-    @property
     def specs(self) -> tuple[StreamSpec, ...]:
         """The streams of a device that is ready."""
         return () if self.ready is None else self.ready.specs
@@ -59,8 +55,6 @@ class DeviceProcess:
 
     def poll(self) -> None:
         """Take in everything the worker has said so far."""
-        if self._closed:
-            return
         try:
             while self._pipe.poll():
                 self._take_in(self._pipe.recv())
@@ -69,14 +63,20 @@ class DeviceProcess:
                 code = self._process.exitcode
                 self.failure = Failed(f"the process of device '{self.device}' died (exit code {code})")
 
-    def close(self, deadline_s: float | None = None) -> None:
-        """Let the worker go: close the pipe, and end it by force if it does not end by itself in two seconds."""
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Sentences about frames that could not be kept, so far or, once it has stopped, in all."""
+        return self.progress.problems if self.stopped is None else self.stopped.problems
+
+    def hang_up(self) -> None:
+        """Close the pipe, upon which the worker ends by itself."""
+        self._pipe.close()
+
+    def end(self, deadline_s: float) -> None:
+        """Wait for the worker's end until ``deadline_s`` (monotonic), then end it by force. May be called again."""
         if self._closed:
             return
         self._closed = True
-        if deadline_s is None:
-            deadline_s = time.monotonic() + _EXIT_GRACE_S
-        self._pipe.close()
         self._process.join(max(0.0, deadline_s - time.monotonic()))
         if self._process.is_alive():
             self._process.kill()
@@ -99,13 +99,27 @@ class DeviceProcess:
                 self.stopped = message
 
 
-def close_all(processes: list[DeviceProcess]) -> None:
+def wait_until(
+    processes: Sequence[DeviceProcess], answered: Callable[[DeviceProcess], bool], wait_s: float
+) -> list[DeviceProcess]:
+    """Poll until each worker has ``answered`` or failed; return those that did neither within ``wait_s``."""
+    deadline_s = time.monotonic() + wait_s
+    while True:
+        for process in processes:
+            process.poll()
+        silent = [process for process in processes if process.failure is None and not answered(process)]
+        if not silent or time.monotonic() > deadline_s:
+            return silent
+        time.sleep(_POLL_S)
+
+
+def close_all(processes: Sequence[DeviceProcess]) -> None:
     """Let all workers go at once: they close at the same time, within the grace of one. May be called again."""
     for process in processes:
-        process._pipe.close()  # noqa: SLF001 - the module's own
+        process.hang_up()
     deadline_s = time.monotonic() + _EXIT_GRACE_S
     for process in processes:
-        process.close(deadline_s)
+        process.end(deadline_s)
 
 
 @contextlib.contextmanager

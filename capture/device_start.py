@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Final
 
-from capture.device_process import DeviceProcess
+from capture.device_process import DeviceProcess, wait_until
 from capture.messages import Subscribe
 from capture.recorder import ExpectedStream
 from lab.errors import DeviceError
 
-POLL_S: Final = 0.05
 _SUBSCRIBE_S: Final = 15.0
 
 
@@ -20,16 +18,7 @@ def wait_for_devices(processes: Sequence[DeviceProcess], wait_s: float) -> None:
 
     Raises DeviceError with a sentence a device that failed or did not come.
     """
-    deadline_s = time.monotonic() + wait_s
-    while True:
-        for process in processes:
-            process.poll()
-        waiting = [process for process in processes if process.ready is None and process.failure is None]
-        if not waiting:
-            break
-        if time.monotonic() > deadline_s:
-            break
-        time.sleep(POLL_S)
+    waiting = wait_until(processes, lambda process: process.ready is not None, wait_s)
     problems = [process.failure.sentence for process in processes if process.failure is not None]
     problems += [
         f"device '{process.device}' did not open within {wait_s:.0f} s; check that it is switched on and connected"
@@ -44,7 +33,7 @@ def expected_streams(processes: Sequence[DeviceProcess]) -> list[ExpectedStream]
     expected = []
     for process in processes:
         assert process.ready is not None
-        specs = {spec.published_name(process.device): spec for spec in process.ready.specs}
+        specs = {spec.published_name(process.device): spec for spec in process.specs}
         for name, source_id in process.ready.sources.items():
             expected.append(ExpectedStream(name, process.device, source_id, specs.get(name)))
     return expected
@@ -54,13 +43,7 @@ def wait_for_subscriptions(processes: Sequence[DeviceProcess]) -> None:
     """Wait until every worker sees a consumer on each of its streams. Raises DeviceError."""
     for process in processes:
         process.send(Subscribe())
-    deadline_s = time.monotonic() + _SUBSCRIBE_S
-    while any(process.subscribed is None and process.failure is None for process in processes):
-        if time.monotonic() > deadline_s:
-            break
-        for process in processes:
-            process.poll()
-        time.sleep(POLL_S)
+    wait_until(processes, lambda process: process.subscribed is not None, _SUBSCRIBE_S)
     problems = [
         f"the streams of device '{process.device}' could not be subscribed to; check the firewall"
         if process.failure is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.streams import StreamSpec
@@ -67,7 +67,6 @@ class Failed:
     """From the worker: the device failed, in one sentence. What was written is kept."""
 
     sentence: str
-    details: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,9 +74,7 @@ class Stopped:
     """From the worker: files are closed. ``published`` counts the rows of each stream in this take."""
 
     published: dict[str, int]
-    frames: int = 0
-    encoded: int = 0
-    problems: tuple[str, ...] = field(default_factory=tuple)
+    problems: tuple[str, ...] = ()
 
 
 ToWorker = Subscribe | Start | Stop

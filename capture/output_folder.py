@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lab.errors import LayoutError
+from lab.errors import LayoutError, RequestError
 from storage.flex import check_place
 
 
@@ -22,6 +22,12 @@ def folder_problems(out: Path, subject: str) -> list[str]:
         return [*_dataset_problems(out / "dataset"), *_subject_problems(out / "raw", subject)]
     except OSError as error:
         return [f"{out} cannot be used ({error.strerror or error}); name another folder with --out"]
+
+
+def require_dataset_folder(dataset: Path) -> None:
+    """Raise RequestError where a dataset that was named is no folder."""
+    if not dataset.is_dir():
+        raise RequestError(f"{dataset} is not a folder; give the dataset's, such as flex-data/dataset")
 
 
 def _dataset_problems(dataset: Path) -> list[str]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capture.alignment import align_take
-from capture.verdict import FAULTS
 from lab.actions import ACTIONS
 from lab.aligned import AlignedTake
 from lab.errors import TakeError
@@ -57,10 +56,10 @@ def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: boo
     progress("finding repetitions", 0, 1)
     segmentation = segment(aligned)
     progress("finding repetitions", 1, 1)
-    read_notes = tuple(without_folder(note, folder) for note in recorded.notes)
-    notes = (*(event.text for event in recorded.record.events if event.kind in FAULTS), *damage, *read_notes)
+    damage += tuple(without_folder(note, folder) for note in recorded.notes)
+    notes = (*recorded.record.faults, *damage)
     written = write_take(dataset, folder, aligned, segmentation, progress, notes=notes)
-    return ProcessedTake(aligned, segmentation, (*damage, *read_notes), written.remarks)
+    return ProcessedTake(aligned, segmentation, damage, written.remarks)
 
 
 def without_folder(sentence: str, folder: Path) -> str:

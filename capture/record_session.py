@@ -85,10 +85,10 @@ def _into_dataset(finished: FinishedTake, dataset: Path, console: Console, inter
             f"the raw take is safe in {finished.folder}; the dataset was not written; later type\n  {again}"
         )
         raise
-    verdict = judge(finished.record, processed.segmentation, processed.aligned.reports, processed.damage, dataset)
+    verdict = judge(processed, dataset)
     console.line(report_table(processed.aligned.reports))
     console.line(verdict.line, style="bold green" if not verdict.marks and not finished.failures else "bold yellow")
-    for mark in dict.fromkeys((*verdict.marks, *verdict.remarks, *processed.remarks)):
+    for mark in (*verdict.marks, *verdict.remarks):
         console.warning(f"  {mark}")
     console.line(f"raw take: {finished.folder}")
     console.line(f"next: flex-capture validate {dataset}   or record the next take")

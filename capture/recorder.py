@@ -1,4 +1,4 @@
-"""LSL inlets into ``streams.xdf``: one thread pulls all streams, one probes their clocks each, one syncs the disk.
+"""LSL inlets into ``streams.xdf``: one thread pulls all streams, one each probes their clocks, one syncs the disk.
 
 Stamps are stored as they come, no inlet processes anything. A stream that falls silent or disappears stops no other.
 """
@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from capture.lsl_settings import ClockProbe, probe_clock
+from drivers.publish import counter_modulus
 from lab.errors import DeviceError, TakeError
 from lab.streams import PROBES_LABELS, PROBES_NAME, Channel, StreamSpec
 from storage.xdf_header import build_header, footer_xml
@@ -31,7 +32,10 @@ _INLET_BUFFER_S: Final = 600
 
 @dataclass(frozen=True)
 class ExpectedStream:
-    """A stream the recorder waits for: found by ``source_id``, never by name alone."""
+    """A stream the recorder waits for: found by ``source_id``, never by name alone.
+
+    ``spec`` is None for a ``.clock`` stream.
+    """
 
     name: str
     device: str
@@ -46,8 +50,6 @@ class StreamState:
     stream_id: int
     expected: ExpectedStream
     rate_hz: float
-    counted: bool
-    modulus: int
     samples: int = 0
     lost: int = 0
     first_stamp_s: float = math.nan
@@ -129,11 +131,7 @@ class Recorder:
             ) from error
         self._inlets.append(inlet)
         self._headers.append(full.as_xml())
-        labels = full.get_channel_labels() or []
-        spec = stream.spec
-        counted = spec is not None and (spec.video is not None or (bool(labels) and labels[-1] == "sample_counter"))
-        modulus = 0 if spec is None or spec.video is not None else _modulus_of(spec)
-        self.streams.append(StreamState(stream_id, stream, full.nominal_srate(), counted, modulus))
+        self.streams.append(StreamState(stream_id, stream, full.nominal_srate()))
 
     # -- the take ----------------------------------------------------------------------------------------------
 
@@ -202,10 +200,6 @@ class Recorder:
             finally:
                 self._writer.close()
                 self._writer = None
-        self.disconnect()
-
-    def disconnect(self) -> None:
-        """Let go of all streams."""
         self._inlets.clear()
 
     # -- threads -----------------------------------------------------------------------------------------------
@@ -270,12 +264,6 @@ class Recorder:
             self._writer.sync()
 
 
-def _modulus_of(spec: StreamSpec) -> int:
-    from drivers.publish import counter_modulus
-
-    return counter_modulus(spec)
-
-
 def _account(state: StreamState, values: Any, stamps: np.ndarray[Any, np.dtype[np.float64]]) -> None:
     """Count samples and, by the counter, losses."""
     state.samples += len(stamps)
@@ -283,13 +271,16 @@ def _account(state: StreamState, values: Any, stamps: np.ndarray[Any, np.dtype[n
     state.last_stamp_s = float(stamps[-1])
     if math.isnan(state.first_stamp_s):
         state.first_stamp_s = float(stamps[0])
-    if not state.counted:
-        return
-    counts = np.asarray(values[:, 0] if state.modulus == 0 else values[:, -1], dtype=np.int64)
+    spec = state.expected.spec
+    if spec is None:
+        return  # a .clock stream counts nothing of its own
+    is_camera = spec.video is not None
+    counts = np.asarray(values[:, 0] if is_camera else values[:, -1], dtype=np.int64)
     before = counts[0] - 1 if state.last_count is None else state.last_count
     steps = np.diff(counts, prepend=before)
-    if state.modulus:
-        steps %= state.modulus
-        steps[steps > state.modulus // 2] = 1  # a device that counts anew, not a loss of half its counter
+    if not is_camera:  # frame ids do not wrap
+        modulus = counter_modulus(spec)
+        steps %= modulus
+        steps[steps > modulus // 2] = 1  # a device that counts anew, not a loss of half its counter
     state.lost += int(np.sum(np.maximum(steps - 1, 0)))
     state.last_count = int(counts[-1])

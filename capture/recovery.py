@@ -12,7 +12,7 @@ from capture.resegmentation import takes_below
 from capture.take_json import closed_view
 from lab.errors import FlexCaptureError, RequestError, TakeError
 from lab.take import Event, TakeRecord
-from storage.checksums import write_sums
+from storage.checksums import SUMS_NAME, write_sums
 from storage.take_folder import finish_part, part_path, read_record, streams_path, write_record
 from storage.xdf_reader import XdfFile, read_xdf
 
@@ -44,22 +44,22 @@ def recover_take(folder: Path) -> list[str]:
     """
     record = read_record(folder)
     if record.state != "recording":
-        if not (folder / "SHA256SUMS").exists():
+        if not (folder / SUMS_NAME).exists():
             write_sums(folder)
             return [f"{folder}: its checksums were missing and are written now"]
         return [f"{folder} is {record.state}; there is nothing to recover"]
     part = part_path(streams_path(folder))
     if part.exists() and time.time() - part.stat().st_mtime < _ALIVE_S:
         raise RequestError(f"{folder} is being written; if its recorder is gone, try again in {_ALIVE_S:.0f} s")
-
     if part.exists():
         finish_part(streams_path(folder))
     if not streams_path(folder).exists():
         raise TakeError(f"{folder} has no streams.xdf; nothing of its streams reached the disk")
     file = read_xdf(streams_path(folder))
     views = tuple(closed_view(folder, view) for view in record.views)
-    lines = _losses(file, record)
-    event = Event(session_s=_last_s(file), kind="recovered", text=f"the recording was cut off; {'; '.join(lines)}")
+    last_s = max((float(stream.stamps[-1]) for stream in file.streams if len(stream.stamps)), default=0.0)
+    lines = _losses(file, record, last_s)
+    event = Event(session_s=last_s, kind="recovered", text=f"the recording was cut off; {'; '.join(lines)}")
     samples = {stream.stream_id: len(stream.stamps) for stream in file.streams}
     streams = tuple(
         stream.model_copy(update={"samples": samples.get(stream.stream_id, 0), "ended": False})
@@ -71,12 +71,7 @@ def recover_take(folder: Path) -> list[str]:
     return [f"{folder}: recovered", *(f"  {line}" for line in lines)]
 
 
-def _last_s(file: XdfFile) -> float:
-    return max((float(stream.stamps[-1]) for stream in file.streams if len(stream.stamps)), default=0.0)
-
-
-def _losses(file: XdfFile, record: TakeRecord) -> list[str]:
-    last_s = _last_s(file)
+def _losses(file: XdfFile, record: TakeRecord, last_s: float) -> list[str]:
     ends = {stream.name: float(stream.stamps[-1]) if len(stream.stamps) else math.nan for stream in file.streams}
     lines = []
     for stream in record.streams:

@@ -27,7 +27,6 @@ def resegment_takes(paths: Sequence[Path], dataset: Path | None) -> int:
             code = 3
         except Exception as error:  # noqa: BLE001 - the other takes must have their turn
             console.error(f"  it could not be processed ({type(error).__name__}: {error}); the dataset is as it was")
-
             code = 3
     return code
 
@@ -35,10 +34,9 @@ def resegment_takes(paths: Sequence[Path], dataset: Path | None) -> int:
 def _resegment(take: Path, dataset: Path, console: Console) -> int:
     with console.progress() as progress:
         processed = process_take(take, dataset, progress, verify=True)
-    aligned = processed.aligned
-    verdict = judge(aligned.record, processed.segmentation, aligned.reports, processed.damage, dataset)
+    verdict = judge(processed, dataset)
     console.line(f"  {verdict.line}")
-    for mark in dict.fromkeys((*verdict.marks, *verdict.remarks, *processed.remarks)):
+    for mark in (*verdict.marks, *verdict.remarks):
         console.warning(f"  {mark}")
     return 1 if verdict.marks else 0
 

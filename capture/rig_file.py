@@ -36,11 +36,10 @@ class BoundDevice:
 
 @dataclass(frozen=True)
 class BoundRig:
-    """A rig whose every device has a valid config. ``path`` is None for the packaged one."""
+    """A rig whose every device has a valid config."""
 
     rig: Rig
     devices: tuple[BoundDevice, ...]
-    path: Path | None
 
     def as_recorded(self) -> dict[str, Any]:
         """Return the whole rig as plain data for ``take.json``: what a later stage needs, marker maps included."""
@@ -69,11 +68,11 @@ def load_rig(path: Path | None, overrides: dict[str, Any] | None = None) -> Boun
     """
     if path is None:
         with as_file(files("capture") / "rigs" / "simulated.toml") as packaged:
-            return _bind(packaged, None, overrides or {})
-    return _bind(path, path, overrides or {})
+            return _bind(packaged, overrides or {})
+    return _bind(path, overrides or {})
 
 
-def _bind(source: Path, path: Path | None, overrides: dict[str, Any]) -> BoundRig:
+def _bind(source: Path, overrides: dict[str, Any]) -> BoundRig:
     content = read_toml(source)
     try:
         rig = Rig.model_validate(content)
@@ -91,7 +90,7 @@ def _bind(source: Path, path: Path | None, overrides: dict[str, Any]) -> BoundRi
             problems += [f"{source}: device '{entry.name}': {problem}" for problem in error.problems]
     if problems:
         raise RigError(*problems)
-    return BoundRig(rig, tuple(devices), path)
+    return BoundRig(rig, tuple(devices))
 
 
 def _placed(path: str, rig_folder: Path) -> str:

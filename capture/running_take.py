@@ -63,3 +63,12 @@ class RunningTake:
         if sentence not in self.failures:
             self.failures.append(sentence)
             self.note(kind, sentence)
+
+    def hear_devices(self) -> None:
+        """Take in what the workers say, and keep what has failed."""
+        for process in self.processes:
+            process.poll()
+            if process.failure is not None:
+                self.fail("device_failed", process.failure.sentence)
+            for problem in process.problems:
+                self.fail("frames_not_kept", f"device '{process.device}': {problem}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
-from capture.device_process import close_all
+from capture.device_process import close_all, wait_until
 from capture.messages import Stop
 from capture.running_take import FinishedTake, RunningTake
 from capture.take_json import closing_record, read_anchor
@@ -24,19 +23,12 @@ def finish_take(running: RunningTake, record: TakeRecord, reason: str) -> Finish
     running.note("stop", reason)
     for process in running.processes:
         process.send(Stop())
-    deadline_s = time.monotonic() + _STOP_GRACE_S
-    while any(process.stopped is None and process.failure is None for process in running.processes):
-        if time.monotonic() > deadline_s:
-            break
-        for process in running.processes:
-            process.poll()
-        time.sleep(0.01)
+    for process in wait_until(running.processes, lambda process: process.stopped is not None, _STOP_GRACE_S):
+        running.fail("device_failed", f"device '{process.device}' did not stop within {_STOP_GRACE_S:.0f} s")
     published: dict[str, int] = {}
     for process in running.processes:
-        if process.stopped is None and process.failure is None:
-            running.fail("device_failed", f"device '{process.device}' did not stop within {_STOP_GRACE_S:.0f} s")
         published |= process.stopped.published if process.stopped is not None else process.progress.published
-        for problem in process.stopped.problems if process.stopped is not None else ():
+        for problem in process.problems:
             running.fail("frames_not_kept", f"device '{process.device}': {problem}")
     if running.recorder.failure is None:
         for problem in running.recorder.drain(published, _DRAIN_GRACE_S):

@@ -21,8 +21,7 @@ def opening_record(running: RunningTake) -> TakeRecord:
     simulated = tuple(device.entry.name for device in plan.rig.devices if device.simulated)
     views = []
     for process in running.processes:
-        assert process.ready is not None
-        for spec in process.ready.specs:
+        for spec in process.specs:
             if spec.video is not None:
                 name, video = process.device, spec.video
                 views.append(

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
+from capture.process_take import ProcessedTake
 from lab.aligned import StreamReport
-from lab.repetitions import Segmentation
 from lab.take import TakeRecord
-
-#: Kinds of events in ``take.json`` that mark a take.
-FAULTS: Final = frozenset(
-    {"device_failed", "frames_not_kept", "recorder_failed", "silent", "tail_lost", "watch_failed", "recovered"}
-)
 
 
 @dataclass(frozen=True)
@@ -26,18 +20,13 @@ class Verdict:
     remarks: tuple[str, ...]
 
 
-def judge(
-    record: TakeRecord,
-    segmentation: Segmentation,
-    reports: Sequence[StreamReport],
-    damage: Sequence[str],
-    dataset: Path,
-) -> Verdict:
+def judge(processed: ProcessedTake, dataset: Path) -> Verdict:
     """Sum up a take: repetitions found and expected, streams in sync, the worst uncertainty, where it is.
 
-    A take is marked if the count is not the expected one, samples were lost, a stream is out of sync, or something
-    failed while it was recorded, or ``damage`` was found in its raw bytes.
+    A take is marked if the count is not the expected one, samples were lost, a stream is out of sync, something
+    failed while it was recorded, or its raw bytes are damaged.
     """
+    segmentation, reports = processed.segmentation, processed.aligned.reports
     expected = "" if segmentation.expected is None else f" of {segmentation.expected}"
     in_sync = [report for report in reports if report.in_sync]
     worst_ms = max((report.uncertainty_p99_ms for report in reports), default=0.0)
@@ -54,11 +43,13 @@ def judge(
     doubts = [] if wrong_count else [*segmentation.doubts]
     for number, repetition in enumerate(segmentation.repetitions, start=1):
         doubts += [f"repetition {number}: {doubt}" for doubt in repetition.doubts]
-    return Verdict(line, (*_record_marks(record), *damage, *marks, *_stream_marks(reports)), tuple(doubts))
+    said = dict.fromkeys((*_record_marks(processed.aligned.record), *processed.damage, *marks, *_stream_marks(reports)))
+    remarks = (text for text in dict.fromkeys((*doubts, *processed.remarks)) if text not in said)
+    return Verdict(line, tuple(said), tuple(remarks))
 
 
 def _record_marks(record: TakeRecord) -> list[str]:
-    marks = [event.text for event in record.events if event.kind in FAULTS]
+    marks = [*record.faults]
     if record.state != "complete":
         marks.append(f"the take is {record.state}: it was cut off or could not be written to its end")
     return marks

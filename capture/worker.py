@@ -47,8 +47,7 @@ def run_worker(task: WorkerTask, pipe: Connection) -> None:
     except FlexCaptureError as error:
         worker.say(Failed("; ".join(error.problems)))
     except Exception as error:  # noqa: BLE001 - one clear sentence instead of a traceback in a child process
-        sentence = f"device '{task.device}' ({task.driver}) failed: {type(error).__name__}: {error}"
-        worker.say(Failed(sentence, traceback.format_exc()))
+        worker.say(Failed(f"device '{task.device}' ({task.driver}) failed: {type(error).__name__}: {error}"))
     finally:
         worker.close()
 
@@ -130,24 +129,16 @@ class _Worker:
             self._stop()
 
     def _start(self, order: Start) -> None:
+        from capture.camera_files import CameraFiles
         from drivers.driver import TakeStart
 
         self._counts_at_start = self._published()
         for spec in self._specs:
             if spec.video is not None:
-                self._open_files(order, spec)
+                publisher = self._publishers[spec.name]
+                self._files = CameraFiles(order.folder, publisher.name, spec, publisher.publish)
         self._driver.start(TakeStart(self._task.device, order.t0_s, order.truth_folder))
         self._running, self._ended, self._next_progress_s = True, False, 0.0
-
-    def _open_files(self, order: Start, spec: Any) -> None:
-        from capture.camera_files import CameraFiles
-
-        publisher = self._publishers[spec.name]
-
-        def publish(frame_id: int, device_time_s: float, arrival_s: float, pts_us: int, encoded: bool) -> None:
-            publisher.publish(frame_id, device_time_s, arrival_s, pts_us, encoded=encoded)
-
-        self._files = CameraFiles(order.folder, publisher.name, spec, publish)
 
     def _stop(self) -> None:
         """Hand on what the device still has from before the stop, then close the files."""
@@ -159,13 +150,12 @@ class _Worker:
             if piece is None or piece.arrival_s > stop_s:
                 break
         self._running = False
-        frames = encoded = 0
         problems: tuple[str, ...] = ()
         if self._files is not None:
             self._files.close()
-            frames, encoded, problems = self._files.frames, self._files.encoded, tuple(self._files.problems)
+            problems = tuple(self._files.problems)
             self._files = None
-        self.say(Stopped(self._published_in_take(), frames, encoded, problems))
+        self.say(Stopped(self._published_in_take(), problems))
 
     def _work(self) -> None:
         if not self._running:
@@ -213,6 +203,3 @@ class _Worker:
 
     def _published_in_take(self) -> dict[str, int]:
         return {name: count - self._counts_at_start.get(name, 0) for name, count in self._published().items()}
-
-
-__all__ = ["WorkerTask", "run_worker"]

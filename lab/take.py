@@ -65,6 +65,12 @@ class Event(_Model):
     text: str
 
 
+#: Kinds of events that mark a take for good.
+FAULTS: Final = frozenset(
+    {"device_failed", "frames_not_kept", "recorder_failed", "silent", "tail_lost", "watch_failed", "recovered"}
+)
+
+
 class TakeRecord(_Model):
     """The content of ``take.json``: what was asked, what ran, and how it ended."""
 
@@ -93,6 +99,11 @@ class TakeRecord(_Model):
     def id(self) -> str:
         """Unique id of the take in a dataset: subject, session and take."""
         return f"{self.subject}_{self.session}_{self.take}"
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What failed while it was recorded, in sentences."""
+        return tuple(event.text for event in self.events if event.kind in FAULTS)
 
 
 __all__ = [

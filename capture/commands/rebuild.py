@@ -11,10 +11,9 @@ import click
 @click.argument("dataset", type=click.Path(path_type=Path))
 def rebuild(dataset: Path) -> int:
     """Make the tables at the top of a dataset again from the files of its takes."""
-    from lab.errors import RequestError
+    from capture.output_folder import require_dataset_folder
     from storage.flex import rebuild_tables
 
-    if not dataset.is_dir():
-        raise RequestError(f"{dataset} is not a folder; give the dataset's, such as flex-data/dataset")
+    require_dataset_folder(dataset)
     click.echo(f"{dataset}: tables made again from {rebuild_tables(dataset)} takes")
     return 0

@@ -11,11 +11,10 @@ import click
 @click.argument("dataset", type=click.Path(path_type=Path))
 def validate(dataset: Path) -> int:
     """Check a dataset against the FLEX layout and name each broken promise."""
-    from lab.errors import RequestError
+    from capture.output_folder import require_dataset_folder
     from storage.flex import validate as find_broken_promises
 
-    if not dataset.is_dir():
-        raise RequestError(f"{dataset} is not a folder; give the dataset's, such as flex-data/dataset")
+    require_dataset_folder(dataset)
     findings = find_broken_promises(dataset)
     for finding in findings:
         click.echo(finding)

@@ -33,8 +33,8 @@ def frame(number: int, device_time_s: float | None = None, arrival_s: float | No
 
 
 class Rows(list):  # type: ignore[type-arg]
-    def publish(self, *row: object) -> None:
-        self.append(row)
+    def publish(self, *row: object, encoded: bool) -> None:
+        self.append((*row, encoded))
 
 
 def test_every_frame_has_a_record_a_row_and_a_packet(tmp_path: Path) -> None:
