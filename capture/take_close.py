@@ -25,11 +25,10 @@ def finish_take(running: RunningTake, record: TakeRecord, reason: str) -> Finish
         process.send(Stop())
     for process in wait_until(running.processes, lambda process: process.stopped is not None, _STOP_GRACE_S):
         running.fail("device_failed", f"device '{process.device}' did not stop within {_STOP_GRACE_S:.0f} s")
+    running.hear_devices()
     published: dict[str, int] = {}
     for process in running.processes:
         published |= process.stopped.published if process.stopped is not None else process.progress.published
-        for problem in process.problems:
-            running.fail("frames_not_kept", f"device '{process.device}': {problem}")
     if running.recorder.failure is None:
         for problem in running.recorder.drain(published, _DRAIN_GRACE_S):
             running.fail("tail_lost", problem)

@@ -1,0 +1,28 @@
+"""The end of a take: what fails while it is stopped is kept as well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from capture.console import Console
+from capture.device_process import DeviceProcess
+from capture.interruption import Interruption
+from capture.recorder import Recorder
+from capture.rig_file import load_rig
+from capture.running_take import RunningTake, TakePlan
+from capture.take_close import finish_take
+from capture.take_json import opening_record
+from capture.worker import WorkerTask
+from lab.actions import ACTIONS
+from storage.take_folder import create_take, part_path, streams_path
+
+
+def test_a_device_that_dies_while_it_is_stopped_is_a_failure(tmp_path: Path) -> None:
+    folder = create_take(tmp_path / "raw", "S12", "s1", "A16")
+    plan = TakePlan("S12", "s1", ACTIONS["A16"], None, None, 1, tmp_path / "raw", load_rig(None), None, truth=False)
+    dying = DeviceProcess(WorkerTask("mocap", "no.such.driver", {}, "run", ""))
+    running = RunningTake(plan, Console(), Interruption(), [dying], Recorder([]), folder)
+    running.recorder.start(part_path(streams_path(folder)))
+    finished = finish_take(running, opening_record(running), "operator")
+    assert any("no driver 'no.such.driver'" in sentence for sentence in finished.failures)
+    assert any("no driver 'no.such.driver'" in fault for fault in finished.record.faults)
