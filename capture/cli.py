@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import traceback
 
@@ -64,6 +65,7 @@ def main() -> None:
             err=True,
         )
         code = _FAILED
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said and done: a late Ctrl-C must not change the exit code
     _let_go_of_output()
     sys.exit(code if isinstance(code, int) else 0)
 

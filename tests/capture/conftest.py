@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,8 +38,12 @@ def flex_capture(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         from capture.cli import main
 
         monkeypatch.setattr(sys, "argv", ["flex-capture", *(str(argument) for argument in arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
+        on_ctrl_c = signal.getsignal(signal.SIGINT)  # the command line lets go of it at its end
+        try:
+            with pytest.raises(SystemExit) as left:
+                main()
+        finally:
+            signal.signal(signal.SIGINT, on_ctrl_c)
         shown = capsys.readouterr()
         return Outcome(int(left.value.code or 0), shown.out, shown.err)
 

@@ -67,6 +67,18 @@ def test_ctrl_c_leaves_a_valid_take_or_nothing(write_rig: Callable[..., Path], t
     assert not list(take.rglob("*.part"))
 
 
+def test_ctrl_c_while_python_ends_does_not_change_what_was_said() -> None:
+    late = "import atexit, os, signal; atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT));"
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{late} from capture.cli import main; main()", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("after_s", [1.0, 2.5, 6.0])
 def test_no_worker_survives_a_killed_recorder(write_rig: Callable[..., Path], tmp_path: Path, after_s: float) -> None:
