@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from calibration.markers import find_marker_map
-from drivers.driver import DriverConfig
+from drivers.driver import DriverConfig, filled_in
 from drivers.registry import find_driver
 from lab.errors import FlexCaptureError, RigError
 from lab.marker_map import MarkerMap
@@ -93,21 +91,12 @@ def _bind(source: Path, overrides: dict[str, Any]) -> BoundRig:
     return BoundRig(rig, tuple(devices))
 
 
-def _placed(path: str, rig_folder: Path) -> str:
-    """Return a path of a rig file as it is meant: variables filled in, and relative to the rig file."""
-    filled = os.path.expandvars(path)
-    unset = re.search(r"\$\{?(\w+)", filled)
-    if unset:
-        raise RigError(f"the environment variable {unset[1]} is not set; set it to the folder that {path} lies in")
-    return str(rig_folder / filled)
-
-
 def _bind_device(source: Path, entry: DeviceEntry, overrides: dict[str, Any]) -> BoundDevice:
     config_class = find_driver(entry.driver).Config
     options = entry.options
     for field in config_class.path_fields:
         if isinstance(options.get(field), str):
-            options[field] = _placed(options[field], source.parent)
+            options[field] = str(source.parent / filled_in(options[field]))
     if entry.driver.startswith("simulated."):
         options |= {key: value for key, value in overrides.items() if key in config_class.model_fields}
     reference = entry.marker_map

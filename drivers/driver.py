@@ -14,14 +14,20 @@ composes it with a publisher does. The calls come in this order, from one thread
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from drivers.host_clock import HostClock
+from lab.errors import DeviceError
 from lab.streams import Chunk, Frame, StreamSpec
+
+#: Started later than this after t0, replays and simulations join in at the present instead of playing what nobody read.
+JOIN_AFTER_S: Final = 2.0
 
 
 class DriverConfig(BaseModel):
@@ -31,6 +37,25 @@ class DriverConfig(BaseModel):
 
     #: Fields that name a file: a relative one is relative to the rig file, and environment variables are filled in.
     path_fields: ClassVar[tuple[str, ...]] = ()
+
+
+_Config = TypeVar("_Config", bound=DriverConfig)
+
+
+def config_of(config: DriverConfig, kind: type[_Config]) -> _Config:
+    """Return ``config`` as the kind the driver needs; TypeError where a caller mixed up two drivers."""
+    if not isinstance(config, kind):
+        raise TypeError(f"{kind.__name__} is needed, not {type(config).__name__}")
+    return config
+
+
+def filled_in(path: str) -> str:
+    """Return a path with its environment variables filled in. Raises DeviceError where one is not set."""
+    filled = os.path.expandvars(path)
+    unset = re.search(r"\$\{?(\w+)", filled)
+    if unset:
+        raise DeviceError(f"the environment variable {unset[1]} is not set; set it to the folder that {path} lies in")
+    return filled
 
 
 class EndOfStream(Exception):  # noqa: N818 - DESIGN.md's name; it is no error

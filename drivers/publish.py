@@ -102,23 +102,16 @@ class SampledPublisher:
         self._modulus = counter_modulus(spec)
         self._dtype = np.dtype({"double64": "float64"}.get(spec.format, spec.format))
         channels = (*spec.channels, Channel(COUNTER_LABEL, "count", "Counter"))
-        self._samples = pylsl.StreamOutlet(
-            _stream_info(device, spec, self.name, channels, spec.format, run), max_buffered=_BUFFER_S
-        )
+        info = _stream_info(device, spec, self.name, channels, spec.format, run)
+        self._samples = pylsl.StreamOutlet(info, max_buffered=_BUFFER_S)
         clock_spec = StreamSpec("Clock", (), 0.0, simulated=spec.simulated, counter_origin=spec.counter_origin)
         clock_channels = tuple(
             Channel(label, unit, "Clock") for label, unit in zip(CLOCK_LABELS, ("count", "s", "s"), strict=True)
         )
         clock_name = self.name + CLOCK_SUFFIX
-        self._clock = pylsl.StreamOutlet(
-            _stream_info(device, clock_spec, clock_name, clock_channels, "double64", run), max_buffered=_BUFFER_S
-        )
-        host = socket.gethostname()
-        self.sources = {
-            self.name: source_id(host, device, self.name, run),
-            clock_name: source_id(host, device, clock_name, run),
-        }
-        self.last_counter: int | None = None
+        clock_info = _stream_info(device, clock_spec, clock_name, clock_channels, "double64", run)
+        self._clock = pylsl.StreamOutlet(clock_info, max_buffered=_BUFFER_S)
+        self.sources: dict[str, str] = {self.name: info.source_id(), clock_name: clock_info.source_id()}
         self.samples = 0
         self.rows = 0
 
@@ -137,9 +130,7 @@ class SampledPublisher:
         values[:, :-1] = chunk.values
         values[:, -1] = chunk.counters % self._modulus
         self._samples.push_chunk(values, chunk.arrival_s)
-        last = int(chunk.counters[-1])
-        self._clock.push_sample([float(last), chunk.arrival_s, chunk.device_time_s], chunk.arrival_s)
-        self.last_counter = last
+        self._clock.push_sample([float(chunk.counters[-1]), chunk.arrival_s, chunk.device_time_s], chunk.arrival_s)
         self.samples += len(values)
         self.rows += 1
 
@@ -152,10 +143,9 @@ class FramePublisher:
         import pylsl
 
         self.name = spec.published_name(device)
-        self._outlet = pylsl.StreamOutlet(
-            _stream_info(device, spec, self.name, spec.channels, "double64", run), max_buffered=_BUFFER_S
-        )
-        self.sources = {self.name: source_id(socket.gethostname(), device, self.name, run)}
+        info = _stream_info(device, spec, self.name, spec.channels, "double64", run)
+        self._outlet = pylsl.StreamOutlet(info, max_buffered=_BUFFER_S)
+        self.sources: dict[str, str] = {self.name: info.source_id()}
         self.rows = 0
 
     @property

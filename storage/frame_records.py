@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from lab.errors import FileFormatError
 from storage.append_file import AppendFile
+from storage.os_errors import reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,7 +119,7 @@ def read_frame_records(path: Path) -> FrameRecords:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise FileFormatError(f"{path} cannot be read ({error.strerror or error}); check the take's folder.") from None
+        raise FileFormatError(f"{path} cannot be read ({reason(error)}); check the take's folder.") from None
     if len(data) < _HEADER.size or data[: len(MAGIC)] != MAGIC:
         raise FileFormatError(f"{path} is not a file of frame records; check the take with `flex-capture verify`.")
     _, version, header_size, record_size, crc = _HEADER.unpack_from(data)

@@ -108,16 +108,17 @@ def _positions(rows: npt.NDArray[Any], index: VideoIndex | None, name: str, note
     if index is None or not len(index.pts_us):
         return positions
     place = np.searchsorted(index.pts_us, rows["pts_us"]).clip(max=len(index.pts_us) - 1)
-    found = (index.pts_us[place] == rows["pts_us"]) & ((rows["flags"] & KEPT) != 0)
+    kept = (rows["flags"] & KEPT) != 0
+    found = kept & (index.pts_us[place] == rows["pts_us"])
     if index.codec == "mjpeg":  # other codecs are framed anew by the container, which may change their size
         other = found & (rows["size"] != 0) & (index.sizes[place] != rows["size"])
         if other.any():
             notes.append(f"{name}: {int(other.sum())} frames of the video are not as they were recorded.")
         found &= ~other
     positions[found] = place[found]
-    kept = int(((rows["flags"] & KEPT) != 0).sum())
-    if kept > found.sum():
-        notes.append(f"{name}: {kept - int(found.sum())} frames that were handed to the video are not in it.")
+    lost = int(kept.sum()) - int(found.sum())
+    if lost:
+        notes.append(f"{name}: {lost} frames that were handed to the video are not in it.")
     unknown = len(index.pts_us) - len(np.unique(place[found]))
     if unknown:
         notes.append(f"{name}: {unknown} frames of the video have no frame record.")

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import FileFormatError
+from storage.os_errors import reason
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -57,8 +58,7 @@ def read_toml(path: Path, limit_bytes: int = 1_000_000) -> dict[str, Any]:
     except FileNotFoundError:
         raise FileFormatError(f"{path} does not exist; check the name.") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FileFormatError(f"{path} cannot be read ({reason}); check its permissions.") from None
+        raise FileFormatError(f"{path} cannot be read ({reason(error)}); check its permissions.") from None
     if len(data) > limit_bytes:
         raise FileFormatError(f"{path} is larger than {limit_bytes} bytes; this is not a TOML file of flex-capture.")
     try:

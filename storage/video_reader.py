@@ -18,8 +18,9 @@ import numpy.typing as npt
 from lab.errors import FileFormatError, LayoutError
 from lab.streams import VideoFormat
 from storage.atomic import sync_file, sync_folder
+from storage.os_errors import reason
 from storage.take_folder import part_path
-from storage.video_writer import TIME_BASE, add_copied_stream
+from storage.video_writer import TIME_BASE, add_copied_stream, copied_packet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,8 +85,7 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
             stream.thread_type = "AUTO"
             yield container, stream
     except (av.FFmpegError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FileFormatError(f"{path} cannot be read as video ({reason}); check the file.") from None
+        raise FileFormatError(f"{path} cannot be read as video ({reason(error)}); check the file.") from None
 
 
 def read_video_index(path: Path) -> VideoIndex:
@@ -262,8 +262,9 @@ def cut_clip(source: Path, destination: Path, first: int, last: int, index: Vide
             sync_file(file.fileno())
         os.replace(part, destination)  # noqa: PTH105 - the one act that tests interrupt
     except (av.FFmpegError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise LayoutError(f"{destination} cannot be written ({reason}); check the disk and cut it again.") from None
+        raise LayoutError(
+            f"{destination} cannot be written ({reason(error)}); check the disk and cut it again."
+        ) from None
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
@@ -271,25 +272,17 @@ def cut_clip(source: Path, destination: Path, first: int, last: int, index: Vide
 
 
 def _copy(container: Any, source: Path, index: VideoIndex, first: int, last: int) -> int:
-    import av
-
-    stream: Any = None
+    if index.codec == "mjpeg":
+        stream = add_copied_stream(container, VideoFormat("mjpeg", index.width, index.height), index.rate_hz)
+    else:  # H.264 and the like need the source's parameter sets
+        with open_video(source) as (_, original):
+            stream = container.add_stream_from_template(original)
+        stream.time_base = TIME_BASE
     start_us = int(index.pts_us[first])
     count = 0
-    with open_video(source) as (_, original):
-        if index.codec == "mjpeg":
-            stream = add_copied_stream(container, VideoFormat("mjpeg", index.width, index.height), index.rate_hz)
-        else:  # H.264 and the like need the source's parameter sets
-            stream = container.add_stream_from_template(original)
-            stream.time_base = TIME_BASE
-        for pts_us, data in packets(source, first, last, index):
-            packet = av.Packet(data)
-            packet.stream = stream
-            packet.pts = packet.dts = pts_us - start_us
-            packet.time_base = TIME_BASE
-            packet.is_keyframe = True
-            container.mux_one(packet)
-            count += 1
+    for pts_us, data in packets(source, first, last, index):
+        container.mux_one(copied_packet(stream, data, pts_us - start_us, keyframe=True))
+        count += 1
     return count
 
 

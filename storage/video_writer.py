@@ -7,12 +7,11 @@ become 0.
 
 from __future__ import annotations
 
-import threading
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from lab.errors import TakeError
-from storage.atomic import sync_file
+from storage.append_file import AppendFile
 from storage.os_errors import reason
 
 if TYPE_CHECKING:
@@ -43,14 +42,8 @@ class VideoWriter:
         self.frames = 0
         self._last_pts_us: int | None = None
         self._errors: tuple[type[BaseException], ...] = (av.FFmpegError, OSError, ValueError)
-        self._close_lock = threading.Lock()  # keeps the descriptor alive during a sync
         self._container: Any = None
-        try:
-            self._file = path.open("xb", buffering=0)  # reserves the name; later the way to sync
-        except FileExistsError:
-            raise TakeError(f"{path} exists already and is not overwritten; move it away or record anew.") from None
-        except OSError as error:
-            raise TakeError(f"{path} cannot be created ({reason(error)}); check the folder and the disk.") from None
+        self._file = AppendFile(path)  # reserves the name; later the way to sync
         try:
             self._open(video, rate_hz)
         except self._errors as error:
@@ -84,19 +77,13 @@ class VideoWriter:
         ``pts_us`` is the presentation time in microseconds, strictly increasing and not negative; ValueError otherwise.
         Raises TakeError where the system or the muxer refuses; the frames before are kept.
         """
-        import av
-
         if self._container is None:
             raise ValueError(f"{self.path} is closed")
         if pts_us < 0 or (self._last_pts_us is not None and pts_us <= self._last_pts_us):
             raise ValueError(f"pts {pts_us} us does not come after {self._last_pts_us} us")
         if not data:
             raise ValueError("a frame without bytes cannot be kept")
-        packet = av.Packet(data)
-        packet.stream = self._stream
-        packet.pts = packet.dts = pts_us
-        packet.time_base = TIME_BASE
-        packet.is_keyframe = keyframe
+        packet = copied_packet(self._stream, data, pts_us, keyframe)
         self._last_pts_us = pts_us
         try:
             self._container.mux_one(packet)
@@ -106,13 +93,7 @@ class VideoWriter:
 
     def sync(self) -> None:
         """Wait until all frames that left the muxer are on the disk. Does nothing after ``close``. Raises TakeError."""
-        with self._close_lock:
-            if self._file.closed:
-                return
-            try:
-                sync_file(self._file.fileno())
-            except OSError as error:
-                raise TakeError(f"{self.path} cannot be put on the disk ({reason(error)}); check the disk.") from None
+        self._file.sync()
 
     def close(self) -> None:
         """Write the index, sync and close; any number of times.
@@ -128,11 +109,7 @@ class VideoWriter:
                 f"{self.path}: its index cannot be written ({reason(error)}); the frames are kept."
             ) from None
         finally:
-            try:
-                self.sync()
-            finally:
-                with self._close_lock:
-                    self._file.close()
+            self._file.close()
 
 
 def add_copied_stream(container: Any, video: VideoFormat, rate_hz: float) -> Any:
@@ -146,3 +123,15 @@ def add_copied_stream(container: Any, video: VideoFormat, rate_hz: float) -> Any
         stream.pix_fmt = "yuvj420p" if video.codec == "mjpeg" else "yuv420p"
     stream.time_base = TIME_BASE
     return stream
+
+
+def copied_packet(stream: Any, data: bytes, pts_us: int, keyframe: bool) -> Any:
+    """Return one compressed frame as a packet of a stream whose packets are copied."""
+    import av
+
+    packet = av.Packet(data)
+    packet.stream = stream
+    packet.pts = packet.dts = pts_us
+    packet.time_base = TIME_BASE
+    packet.is_keyframe = keyframe
+    return packet

@@ -144,7 +144,6 @@ def _whole(
         return int(text) if text.isascii() and text.isdigit() else int(number)
     if text:
         notes.append(f"{path} '{text[:40]}' is not a whole number from {low} to {high}")
-        return None if path == "channel_count" else default
     return default
 
 

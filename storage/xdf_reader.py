@@ -21,8 +21,9 @@ import numpy.typing as npt
 
 from lab.errors import FileFormatError
 from lab.streams import SampleFormat
+from storage.os_errors import reason
 from storage.xdf_header import NUMPY_TYPES, StreamHeader, parse_header
-from storage.xdf_samples import NumericChunk, TextChunk, numeric_chunk, read_numeric, read_text, text_chunk
+from storage.xdf_samples import LENGTHS, NumericChunk, TextChunk, numeric_chunk, read_numeric, read_text, text_chunk
 from storage.xdf_writer import (
     BOUNDARY,
     BOUNDARY_MARK,
@@ -38,9 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_NOTES = 50
-_WIDTHS = {1: struct.Struct("<B"), 4: struct.Struct("<I"), 8: struct.Struct("<Q")}
 _TAG = struct.Struct("<H")
-_TAG_AND_STREAM = struct.Struct("<HI")
 _OFFSET = struct.Struct("<dd")
 
 
@@ -52,48 +51,20 @@ class XdfStream:
     chunk is NaN, for nothing tells it. ``values`` (n, channels) are of the stream's exact format, or an object array of
     str. ``chunk_last`` int64 (chunks,) indexes the last sample of each chunk. ``clock_times`` and ``clock_offsets``
     float64 (probes,) are in seconds: at ``clock_times`` on the stream's host, adding the offset gives session time.
-    ``footer_xml`` is empty where there is none.
     """
 
     stream_id: int
-    header_xml: str
     header: StreamHeader
     stamps: npt.NDArray[np.float64]
     values: npt.NDArray[Any]
     chunk_last: npt.NDArray[np.int64]
     clock_times: npt.NDArray[np.float64]
     clock_offsets: npt.NDArray[np.float64]
-    footer_xml: str
 
     @property
     def name(self) -> str:
         """Name of the stream."""
         return self.header.name
-
-    @property
-    def content_type(self) -> str:
-        """Content type, such as EMG."""
-        return self.header.content_type
-
-    @property
-    def source_id(self) -> str:
-        """Source id, empty where there is none."""
-        return self.header.source_id
-
-    @property
-    def hostname(self) -> str:
-        """Name of the computer whose clock the stamps are of."""
-        return self.header.hostname
-
-    @property
-    def channel_count(self) -> int:
-        """Number of channels."""
-        return int(self.values.shape[1])
-
-    @property
-    def rate_hz(self) -> float:
-        """Nominal rate in hertz, 0 for an irregular stream."""
-        return self.header.rate_hz
 
     @property
     def format(self) -> str:
@@ -123,7 +94,6 @@ class _Stream:
     chunks: list[NumericChunk] = field(default_factory=list)
     texts: list[TextChunk] = field(default_factory=list)
     clock: list[tuple[float, float]] = field(default_factory=list)
-    footer: str = ""
     after_damage: bool = False
     sample_size: int | None = None  # bytes of a sample's values, None for texts
 
@@ -178,7 +148,7 @@ class _Walk:
 
     def _frame(self, place: int) -> tuple[int, int, int] | None:
         """Return (start after the tag, stop, tag) of the chunk at ``place``, None where there is no whole chunk."""
-        width = _WIDTHS.get(self.data[place])
+        width = LENGTHS.get(self.data[place])
         if width is None or place + 1 + width.size > self.end:
             return None
         (length,) = width.unpack_from(self.data, place + 1)
@@ -207,8 +177,8 @@ class _Walk:
 
     def _take(self, tag: int, start: int, stop: int) -> str | None:
         """Take in one chunk's content; return what is wrong with it, None where nothing is."""
-        if tag == SAMPLES and stop - start > 4:  # nearly all chunks
-            stream = self.by_id.get(_WIDTHS[4].unpack_from(self.data, start)[0])
+        if tag == SAMPLES and stop - start >= 4:  # nearly all chunks
+            stream = self.by_id.get(LENGTHS[4].unpack_from(self.data, start)[0])
             if stream is not None:
                 return self._take_samples(stream, start + 4, stop)
         if tag == FILE_HEADER:
@@ -219,22 +189,18 @@ class _Walk:
             return f"its kind {tag} is unknown"
         if stop - start < 4:
             return "it is too short for its kind"
-        (stream_id,) = _WIDTHS[4].unpack_from(self.data, start)
+        (stream_id,) = LENGTHS[4].unpack_from(self.data, start)
         start += 4
         if tag == STREAM_HEADER:
             return self._take_header(stream_id, start, stop)
         stream = self.by_id.get(stream_id)
         if stream is None:
             return f"stream {stream_id} has no header before it"
-        if tag == SAMPLES:
-            return self._take_samples(stream, start, stop)
         if tag == CLOCK_OFFSET:
             if stop - start != _OFFSET.size:
                 return "a clock offset has 16 bytes"
             stream.clock.append(_OFFSET.unpack_from(self.data, start))
-        else:
-            stream.footer = self.data[start:stop].decode("utf-8", "replace")
-        return None
+        return None  # a footer only repeats what the samples say
 
     def _take_header(self, stream_id: int, start: int, stop: int) -> str | None:
         xml = self.data[start:stop].decode("utf-8", "replace")
@@ -259,7 +225,7 @@ class _Walk:
         channels, size = stream.header.channel_count, stream.sample_size
         if stream.header.format is None or channels is None:
             return f"the header of stream {stream.stream_id} does not say how to read it"
-        width = _WIDTHS.get(self.data[start]) if start < stop else None
+        width = LENGTHS.get(self.data[start]) if start < stop else None
         if width is None or start + 1 + width.size > stop:
             return "its number of samples cannot be read"
         (count,) = width.unpack_from(self.data, start + 1)
@@ -304,7 +270,7 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
                 raise FileFormatError(f"{path} is not an XDF file; name a .xdf file.")
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
-        raise FileFormatError(f"{path} cannot be read ({error.strerror or error}); check the name.") from None
+        raise FileFormatError(f"{path} cannot be read ({reason(error)}); check the name.") from None
     with data:
         yield data
 
@@ -323,12 +289,10 @@ def _finished(stream: _Stream, data: mmap.mmap) -> XdfStream:
     clock = np.array(stream.clock, dtype=np.float64).reshape(-1, 2)
     return XdfStream(
         stream_id=stream.stream_id,
-        header_xml=stream.xml,
         header=stream.header,
         stamps=stamps,
         values=values,
         chunk_last=np.cumsum(counts, dtype=np.int64) - 1,
         clock_times=np.ascontiguousarray(clock[:, 0]),
         clock_offsets=np.ascontiguousarray(clock[:, 1]),
-        footer_xml=stream.footer,
     )

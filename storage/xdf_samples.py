@@ -15,13 +15,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 _STAMP = struct.Struct("<d")
-_LENGTHS = {1: struct.Struct("<B"), 4: struct.Struct("<I"), 8: struct.Struct("<Q")}
+#: How a length is stored, by the byte before it.
+LENGTHS: Final = {1: struct.Struct("<B"), 4: struct.Struct("<I"), 8: struct.Struct("<Q")}
 _STAMPED = b"\x08"
 _OMITTED = b"\x00"
 _BATCH_CHUNKS = 256  # enough for speed, few enough for memory
@@ -188,7 +189,7 @@ def text_chunk(
             stamped.append(mark == _STAMP.size)
             place += mark
             for _ in range(channels):
-                width = _LENGTHS[raw[place]]
+                width = LENGTHS[raw[place]]
                 (length,) = width.unpack_from(raw, place + 1)
                 place += 1 + width.size
                 if length > len(raw) - place:

@@ -10,11 +10,11 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from drivers.driver import DriverConfig
+from drivers.channels import position_channels
+from drivers.driver import DriverConfig, config_of
 from drivers.host_clock import HostClock
-from drivers.replay.marker_channels import position_channels
 from drivers.replay.pacing import PacedReplay, Track
-from drivers.replay.source_file import ReplayConfig, config_of, file_details, find_file, xdf_unit
+from drivers.replay.source_file import ReplayConfig, file_details, find_file, xdf_unit
 from lab.errors import DeviceError
 from lab.streams import Channel, StreamSpec
 from storage.c3d_file import C3dFile, read_c3d
@@ -81,15 +81,8 @@ class ReplayC3d(PacedReplay):
             model=content.software,
             details=details,
         )
-        return Track(
-            spec=spec,
-            values=content.positions[:, chosen].reshape(frames, -1),
-            counters=np.arange(frames, dtype=np.int64),
-            time_s=np.arange(frames) / content.rate_hz,
-            chunk_samples=self._settings.chunk_samples,
-            end_s=frames / content.rate_hz,
-            end_count=frames,
-        )
+        values = content.positions[:, chosen].reshape(frames, -1)
+        return Track.counted(spec, values, np.arange(frames, dtype=np.int64), self._settings.chunk_samples)
 
     def _analog(self, content: C3dFile, name: str, chosen: list[int], details: dict[str, str]) -> Track | None:
         if not chosen or not content.analog.size:
@@ -111,14 +104,11 @@ class ReplayC3d(PacedReplay):
             model=content.software,
             details=details,
         )
-        return Track(
-            spec=spec,
-            values=single if exact else values,
-            counters=np.arange(samples, dtype=np.int64),
-            time_s=np.arange(samples) / content.analog_rate_hz,
-            chunk_samples=self._settings.chunk_samples * (samples // len(content.positions)),
-            end_s=samples / content.analog_rate_hz,
-            end_count=samples,
+        return Track.counted(
+            spec,
+            single if exact else values,
+            np.arange(samples, dtype=np.int64),
+            self._settings.chunk_samples * (samples // len(content.positions)),
         )
 
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
-from drivers.driver import DriverConfig
+from drivers.driver import DriverConfig, config_of
 from drivers.host_clock import HostClock
 from drivers.replay.pacing import PacedReplay, Track
-from drivers.replay.source_file import ReplayConfig, config_of, file_details, find_file, xdf_unit
+from drivers.replay.source_file import ReplayConfig, file_details, find_file, xdf_unit
 from lab.streams import Channel, StreamSpec
 from storage.csv_file import read_csv_signals
 
@@ -76,15 +76,5 @@ class ReplayCsv(PacedReplay):
             model=settings.model,
             details=file_details(path),
         )
-        end_count = int(counters[-1]) + 1
-        return [
-            Track(
-                spec=spec,
-                values=((content.values + settings.offset) * settings.scale).astype(np.float32),
-                counters=counters,
-                time_s=counters / settings.rate_hz,
-                chunk_samples=settings.chunk_samples,
-                end_s=end_count / settings.rate_hz,
-                end_count=end_count,
-            )
-        ]
+        values = ((content.values + settings.offset) * settings.scale).astype(np.float32)
+        return [Track.counted(spec, values, counters, settings.chunk_samples)]

@@ -10,14 +10,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from drivers.driver import EndOfStream, TakeStart
+from drivers.driver import JOIN_AFTER_S, EndOfStream, TakeStart
 from drivers.host_clock import HostClock
 from drivers.replay.source_file import ReplayConfig
 from lab.errors import DeviceError, FlexCaptureError
 from lab.streams import Chunk, StreamSpec
-
-#: Started later than this after t0, a replay joins in at the present instead of catching up.
-JOIN_AFTER_S: Final = 2.0
 
 #: Times of two streams of one file that are meant to be equal may differ by rounding.
 _ROUNDING_S: Final = 1e-9
@@ -40,6 +37,22 @@ class Track:
     chunk_samples: int
     end_s: float
     end_count: int
+
+    @classmethod
+    def counted(
+        cls, spec: StreamSpec, values: npt.NDArray[Any], counters: npt.NDArray[np.int64], chunk_samples: int
+    ) -> Track:
+        """Return a track whose times are its counters by the stream's rate."""
+        end_count = int(counters[-1]) + 1
+        return cls(
+            spec=spec,
+            values=values,
+            counters=counters,
+            time_s=counters / spec.rate_hz,
+            chunk_samples=chunk_samples,
+            end_s=end_count / spec.rate_hz,
+            end_count=end_count,
+        )
 
     def starting_at(self, begin_s: float) -> Track:
         """Return the track without the samples before the file's own time ``begin_s``."""

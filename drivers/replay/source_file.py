@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 from pathlib import Path
-from typing import ClassVar, Final, TypeVar
+from typing import ClassVar, Final
 
 from pydantic import Field
 
-from drivers.driver import DriverConfig
+from drivers.driver import DriverConfig, filled_in
 from lab.errors import DeviceError
-
-_VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))|%(\w+)%")
 
 #: Unit abbreviations of files -> the words of XDF's metadata conventions.
 _XDF_UNITS: Final = {
@@ -41,30 +37,16 @@ class ReplayConfig(DriverConfig):
     loop: bool = Field(default=False, description="Begin again at the end instead of ending.")
 
 
-_Config = TypeVar("_Config", bound=DriverConfig)
-
-
-def config_of(config: DriverConfig, kind: type[_Config]) -> _Config:
-    """Return ``config`` as the kind the driver needs; TypeError where a caller mixed up two drivers."""
-    if not isinstance(config, kind):
-        raise TypeError(f"{kind.__name__} is needed, not {type(config).__name__}")
-    return config
-
-
 def find_file(text: str) -> Path:
-    """Return the path that ``text`` means, environment variables expanded.
+    """Return the path that ``text`` means, environment variables filled in where no rig has done so before.
 
-    A relative path of a rig file was made relative to it before. Raises DeviceError where a variable is not set
-    or there is no such file.
+    Raises DeviceError where a variable is not set or there is no such file.
     """
-    expanded = os.path.expandvars(text)
-    left = _VARIABLE.search(expanded)
-    path = Path(expanded)
+    path = Path(text)
+    if not path.is_file():
+        path = Path(filled_in(text))
     if path.is_file():
         return path
-    if left is not None:
-        name = next(group for group in left.groups() if group)
-        raise DeviceError(f"the environment variable {name} in '{text}' is not set; set it to the folder of the file")
     if path.is_dir():
         raise DeviceError(f"{path} is a folder; name a file in it")
     raise DeviceError(f"{path} does not exist; correct 'file' in the rig")

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.driver import DriverConfig
+from drivers.channels import position_channels
+from drivers.driver import DriverConfig, config_of
 from drivers.host_clock import HostClock
-from drivers.replay.marker_channels import position_channels
 from drivers.replay.pacing import PacedReplay, Track
-from drivers.replay.source_file import ReplayConfig, config_of, file_details, find_file, xdf_unit
+from drivers.replay.source_file import ReplayConfig, file_details, find_file, xdf_unit
 from lab.streams import StreamSpec
 from storage.trc_file import read_trc
 

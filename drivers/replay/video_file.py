@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from drivers.driver import DriverConfig, EndOfStream, TakeStart
+from drivers.channels import FRAME_CHANNELS
+from drivers.driver import JOIN_AFTER_S, DriverConfig, EndOfStream, TakeStart, config_of
 from drivers.host_clock import HostClock
-from drivers.replay.pacing import JOIN_AFTER_S
-from drivers.replay.source_file import ReplayConfig, config_of, file_details, find_file
+from drivers.replay.source_file import ReplayConfig, file_details, find_file
 from lab.errors import DeviceError, FlexCaptureError
-from lab.streams import FRAME_LABELS, Channel, Frame, StreamSpec, VideoFormat
-
-_UNITS: Final = {"device_time": "seconds", "arrival": "seconds", "pts": "microseconds"}
+from lab.streams import Frame, StreamSpec, VideoFormat
 
 #: All frames are held in memory, compressed; decoding takes time at opening.
 MAX_FRAMES: Final = 200_000
@@ -154,7 +152,7 @@ def _load(path: Path, settings: ReplayVideoConfig) -> _Film:
     details = {**file_details(path), "source": codec_said}
     spec = StreamSpec(
         content_type="VideoCompressed",
-        channels=tuple(Channel(label, _UNITS.get(label, "")) for label in FRAME_LABELS),
+        channels=FRAME_CHANNELS,
         rate_hz=round(1e6 / period_us, 6),
         format="double64",
         counter_origin="host",

@@ -19,7 +19,7 @@ from drivers.simulated.lift import Lift
 from drivers.simulated.motion import Float64
 from drivers.simulated.muscles import labels_of
 from drivers.simulated.squat import Squat
-from drivers.simulated.tempo import Mishaps
+from drivers.simulated.tempo import Mishaps, Tempo
 from lab.actions import ACTIONS, Skill
 from lab.errors import RequestError
 from lab.repetitions import Repetition
@@ -32,10 +32,7 @@ class Performance(Protocol):
     """One planned set of one action, in athlete time. ``Squat`` shows what each member gives."""
 
     @property
-    def repetitions(self) -> tuple[Repetition, ...]: ...  # noqa: D102 - the class says it
-
-    @property
-    def duration_s(self) -> float: ...  # noqa: D102
+    def tempo(self) -> Tempo: ...  # noqa: D102 - the class says it
 
     def posture(self, t_s: Float64, breath_phase_rad: Float64) -> Posture: ...  # noqa: D102
 
@@ -118,8 +115,8 @@ class Athlete:
         rng = np.random.default_rng(np.random.SeedSequence([seed, 0]))
         self._body = Body.of_height(float(rng.uniform(1.70, 1.86)))
         self._performance = plan(rng, self._body, repetitions, skill, mishaps)
-        self.repetitions: tuple[Repetition, ...] = self._performance.repetitions
-        self.duration_s: float = self._performance.duration_s
+        self.repetitions: tuple[Repetition, ...] = self._performance.tempo.repetitions
+        self.duration_s: float = self._performance.tempo.duration_s
         first, last = self.repetitions[0].start_s, self.repetitions[-1].end_s
         rest_bpm = float(rng.uniform(72.0, 78.0))
         self._heart = _Effort(rest_bpm, rest_bpm + 52.0, first, last, 22.0, 45.0)

@@ -183,33 +183,25 @@ def _upper_body(body: Body, posture: Posture) -> dict[str, Float64]:
         "neck": np.broadcast_to(spine + np.array([0.0, 0.15, 0.9887]) * body.neck_m, (count, 3)),
     }
     lift_rad = np.arcsin(np.clip(posture.shrug_m / body.clavicle_m, -0.5, 0.5)) + 0.05
-    for name, side in _SIDES:
+    for index, (name, side) in enumerate(_SIDES):
         shoulder = spine + body.clavicle_m * np.stack(
             (side * np.cos(lift_rad), np.zeros(count), np.sin(lift_rad)), axis=1
         )
-        hand = np.stack(
-            (
-                side * posture.grip_m,
-                np.full(count, -behind_m),
-                up_m + 0.6 * posture.shrug_m,
-            ),
-            axis=1,
-        )
-        toward = np.array([side * 0.20, -0.45, 0.87])
-        wrist = hand - body.hand_m * toward / np.linalg.norm(toward)
-        pole = np.stack(
-            (np.full(count, side * 0.15), -np.sin(posture.elbow_rad), -np.cos(posture.elbow_rad)),
-            axis=1,
-        )
-        places[f"{name}_shoulder"] = shoulder
-        if posture.arms is not None:
-            index = 0 if name == "right" else 1
+        if posture.arms is None:
+            hand = np.stack(
+                (side * posture.grip_m, np.full(count, -behind_m), up_m + 0.6 * posture.shrug_m),
+                axis=1,
+            )
+            toward = np.array([side * 0.20, -0.45, 0.87])
+            wrist = hand - body.hand_m * toward / np.linalg.norm(toward)
+            pole = np.stack(
+                (np.full(count, side * 0.15), -np.sin(posture.elbow_rad), -np.cos(posture.elbow_rad)),
+                axis=1,
+            )
+            elbow = _two_links(shoulder, wrist, body.upper_arm_m, body.forearm_m, pole)
+        else:
             elbow, wrist, hand = _arm(body, shoulder, posture.arms.hands_m[:, index], posture.arms.pole[:, index])
-            places |= {f"{name}_elbow": elbow, f"{name}_wrist": wrist, f"{name}_hand": hand}
-            continue
-        places[f"{name}_elbow"] = _two_links(shoulder, wrist, body.upper_arm_m, body.forearm_m, pole)
-        places[f"{name}_wrist"] = wrist
-        places[f"{name}_hand"] = hand
+        places |= {f"{name}_shoulder": shoulder, f"{name}_elbow": elbow, f"{name}_wrist": wrist, f"{name}_hand": hand}
     return places
 
 

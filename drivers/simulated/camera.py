@@ -7,19 +7,18 @@ from typing import ClassVar, Final
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from drivers.driver import DriverConfig, TakeStart
+from drivers.channels import FRAME_CHANNELS
+from drivers.driver import DriverConfig, TakeStart, config_of
 from drivers.host_clock import HostClock
-from drivers.simulated.device import MANUFACTURER, SimulatedDevice, settings_of
+from drivers.simulated.device import MANUFACTURER, SimulatedDevice
 from drivers.simulated.drawing import Image, View
 from drivers.simulated.motion import Float64
 from drivers.simulated.room import draw_room
-from drivers.simulated.timing import Packet, SimulatedConfig
+from drivers.simulated.timing import ClockOffset, Delay, Drift, Jitter, Packet, SimulatedConfig
 from lab.actions import ACTIONS
 from lab.cameras import PinholeCamera
 from lab.joints import JOINTS
-from lab.streams import FRAME_LABELS, Channel, Frame, StreamSpec, VideoFormat
-
-_UNITS: Final = {"device_time": "seconds", "arrival": "seconds", "pts": "microseconds"}
+from lab.streams import Frame, StreamSpec, VideoFormat
 
 #: The pose is computed for this many frames at once: a call costs about as much for one as for a hundred.
 _BLOCK: Final = 60
@@ -30,12 +29,10 @@ class SimulatedCameraConfig(SimulatedConfig):
 
     rate_hz: float = Field(30.0, gt=0, le=1000, description="Frames per second, by the camera's own clock.")
     chunk_samples: int = Field(1, ge=1, le=1, description="A camera sends each frame by itself.")
-    clock_offset_s: float = Field(
-        5000.0, ge=-1e9, le=1e9, description="What the camera's clock says at its first frame."
-    )
-    drift_ppm: float = Field(9.0, ge=-5000, le=5000, description="How much the camera's clock runs fast, in ppm.")
-    delay_s: float = Field(0.040, ge=0, le=10, description="Constant delay from the exposure to the frame's arrival.")
-    jitter_s: float = Field(0.002, ge=0, le=10, description="Mean of the exponential delay on top, in seconds.")
+    clock_offset_s: ClockOffset = Field(5000.0, description="What the camera's clock says at its first frame.")
+    drift_ppm: Drift = Field(9.0, description="How much the camera's clock runs fast, in ppm.")
+    delay_s: Delay = Field(0.040, description="Constant delay from the exposure to the frame's arrival.")
+    jitter_s: Jitter = 0.002
     width: int = Field(1280, ge=320, le=4096, description="Image width in pixels, even.")
     height: int = Field(720, ge=240, le=4096, description="Image height in pixels, even.")
     focal_px: float = Field(1100.0, ge=50, le=50000, description="Focal length in pixels.")
@@ -70,7 +67,7 @@ class SimulatedCamera(SimulatedDevice[bytes]):
     NOISE_KEY = 4
 
     def __init__(self, config: DriverConfig, clock: HostClock) -> None:
-        camera = settings_of(config, SimulatedCameraConfig)
+        camera = config_of(config, SimulatedCameraConfig)
         super().__init__(camera, clock)
         self._optics = camera
         self._room: Image | None = None
@@ -92,7 +89,7 @@ class SimulatedCamera(SimulatedDevice[bytes]):
         return (
             StreamSpec(
                 content_type="VideoCompressed",
-                channels=tuple(Channel(label, _UNITS.get(label, "")) for label in FRAME_LABELS),
+                channels=FRAME_CHANNELS,
                 rate_hz=optics.rate_hz,
                 format="double64",
                 manufacturer=MANUFACTURER,

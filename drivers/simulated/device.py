@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from lab.errors import DeviceError
 from lab.streams import Chunk, Frame, StreamSpec
 
 MANUFACTURER: Final = "flex-capture"
-
-Settings = TypeVar("Settings", bound=SimulatedConfig)
 
 
 class SimulatedDevice(ABC, Generic[Content]):
@@ -147,14 +145,14 @@ class SimulatedDevice(ABC, Generic[Content]):
 
 
 class SampledDevice(SimulatedDevice[np.ndarray[Any, Any]]):
-    """A simulated device whose packets are rows of one stream."""
+    """A simulated device whose packets are rows of one stream, with noise from ``_rng``."""
+
+    def __init__(self, config: SimulatedConfig, clock: HostClock) -> None:
+        super().__init__(config, clock)
+        self._rng = np.random.default_rng(0)
+
+    def _prepare(self, take: TakeStart, rng: np.random.Generator) -> None:  # noqa: ARG002 - the base's signature
+        self._rng = rng
 
     def _deliver(self, packet: Packet, content: np.ndarray[Any, Any], arrival_s: float) -> Chunk:
         return Chunk("", content, packet.counters, arrival_s, self._sampling.device_time_s(packet.last))
-
-
-def settings_of(config: DriverConfig, kind: type[Settings]) -> Settings:
-    """Return ``config`` as the kind the device needs; TypeError where a caller mixed up two drivers."""
-    if not isinstance(config, kind):
-        raise TypeError(f"{kind.__name__} is needed, not {type(config).__name__}")
-    return config

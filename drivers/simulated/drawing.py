@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from drivers.simulated.barcode import cell_px, draw_barcode, read_barcode
-from drivers.simulated.figure import LEFT_BGR, RIGHT_BGR, Colour, parts_of
+from drivers.simulated.barcode import cell_px, draw_barcode
+from drivers.simulated.figure import Colour, parts_of
 from drivers.simulated.motion import Float64
 from drivers.simulated.room import draw_room, fill, fixed_point
 from lab.actions import Implement
@@ -24,8 +24,6 @@ Image = npt.NDArray[np.uint8]
 _HIPS: Final = (JOINT_INDEX["right_hip"], JOINT_INDEX["left_hip"], JOINT_INDEX["neck"])
 _ROUND: Final = np.linspace(0.0, 2.0 * np.pi, 33)[:-1]
 _SHADOW_M: Final = np.stack((0.42 * np.cos(_ROUND), 0.36 * np.sin(_ROUND) + 0.02, np.zeros(len(_ROUND))), axis=1)
-
-__all__ = ["LEFT_BGR", "RIGHT_BGR", "View", "read_barcode"]
 
 
 class View:

@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from pydantic import Field
 
-from drivers.driver import DriverConfig, TakeStart
+from drivers.driver import DriverConfig, TakeStart, config_of
 from drivers.host_clock import HostClock
-from drivers.simulated.device import MANUFACTURER, SampledDevice, settings_of
+from drivers.simulated.device import MANUFACTURER, SampledDevice
 from drivers.simulated.muscles import labels_of
-from drivers.simulated.timing import Packet, SimulatedConfig
+from drivers.simulated.timing import ClockOffset, Delay, Drift, Jitter, Packet, SimulatedConfig
 from lab.streams import Channel, StreamSpec
 
 #: Where the power of surface EMG lies (De Luca, J. Appl. Biomech. 13, 1997).
@@ -27,12 +27,10 @@ class SimulatedEmgConfig(SimulatedConfig):
 
     rate_hz: float = Field(2000.0, ge=1000, le=20000, description="Sampling rate in Hz, by the amplifier's own clock.")
     chunk_samples: int = Field(54, ge=1, le=10000, description="Samples in a packet.")
-    clock_offset_s: float = Field(
-        31.25, ge=-1e9, le=1e9, description="What the amplifier's clock says at its first sample."
-    )
-    drift_ppm: float = Field(-38.0, ge=-5000, le=5000, description="How much the amplifier's clock runs fast, in ppm.")
-    delay_s: float = Field(0.030, ge=0, le=10, description="Constant delay from a packet's last sample to its arrival.")
-    jitter_s: float = Field(0.003, ge=0, le=10, description="Mean of the exponential delay on top, in seconds.")
+    clock_offset_s: ClockOffset = Field(31.25, description="What the amplifier's clock says at its first sample.")
+    drift_ppm: Drift = Field(-38.0, description="How much the amplifier's clock runs fast, in ppm.")
+    delay_s: Delay = Field(0.030, description="Constant delay from a packet's last sample to its arrival.")
+    jitter_s: Jitter = 0.003
 
 
 class SimulatedEmg(SampledDevice):
@@ -43,10 +41,9 @@ class SimulatedEmg(SampledDevice):
     NOISE_KEY = 2
 
     def __init__(self, config: DriverConfig, clock: HostClock) -> None:
-        super().__init__(settings_of(config, SimulatedEmgConfig), clock)
+        super().__init__(config_of(config, SimulatedEmgConfig), clock)
         self._labels = labels_of(self._settings.action)
         channels = len(self._labels)
-        self._rng = np.random.default_rng(0)
         self._gain_uv = np.zeros(channels)
         self._hum_uv = np.zeros(channels)
         self._hum_phase_rad = np.zeros(channels)
@@ -75,12 +72,12 @@ class SimulatedEmg(SampledDevice):
 
         super().open()
 
-    def _prepare(self, take: TakeStart, rng: np.random.Generator) -> None:  # noqa: ARG002 - the base's signature
+    def _prepare(self, take: TakeStart, rng: np.random.Generator) -> None:
         from scipy.signal import butter, sosfilt, sosfreqz
 
+        super()._prepare(take, rng)
         rate_hz = self._settings.rate_hz
         channels = len(self._labels)
-        self._rng = rng
         self._gain_uv = rng.uniform(260.0, 440.0, channels)
         self._hum_uv = _HUM_UV * rng.uniform(0.3, 1.2, channels)
         self._hum_phase_rad = rng.uniform(0.0, 2.0 * np.pi, channels)

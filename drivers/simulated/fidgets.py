@@ -84,7 +84,8 @@ def _fill(rng: np.random.Generator, kinds: tuple[Kind, ...], from_s: float, to_s
     """Draw one fidget of each kind, in random order, each in its own part of the time."""
     slot_s = (to_s - from_s) / len(kinds)
     moves: list[Fidget] = []
-    for index, kind in enumerate(rng.permutation(np.array(kinds))):
+    for index, chosen in enumerate(rng.permutation(len(kinds))):
+        kind = kinds[chosen]
         duration_s = slot_s * rng.uniform(0.8, 0.98)
         start_s = from_s + index * slot_s + rng.uniform(0.0, slot_s - duration_s)
         side = int(rng.integers(2))
@@ -92,16 +93,12 @@ def _fill(rng: np.random.Generator, kinds: tuple[Kind, ...], from_s: float, to_s
             "shift": rng.uniform(0.02, 0.035),
             "shrug": rng.uniform(0.012, 0.022),
             "grip": rng.uniform(0.02, 0.04),
+            "step": 0.03,
         }
         outward = 1.0 if side == 0 else -1.0
         shift = (outward * rng.uniform(-0.01, 0.03), rng.uniform(-0.045, 0.045))
-        is_step = kind == "step"
-        size = 0.03 if is_step else float(size_m[str(kind)])
-        moves.append(Fidget(_KINDS[str(kind)], start_s, duration_s, side, size, shift if is_step else (0.0, 0.0)))
+        moves.append(Fidget(kind, start_s, duration_s, side, size_m[kind], shift if kind == "step" else (0.0, 0.0)))
     return tuple(moves)
-
-
-_KINDS: Final[dict[str, Kind]] = {"shift": "shift", "shrug": "shrug", "grip": "grip", "step": "step"}
 
 
 def _none(count: int) -> Unrest:

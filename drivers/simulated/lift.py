@@ -15,11 +15,9 @@ from drivers.simulated.body import Arms, Body, Posture
 from drivers.simulated.fidgets import Fidgeting
 from drivers.simulated.motion import Float64, Wander, minimum_jerk
 from drivers.simulated.movements import HANGING_POLE, MOVEMENTS, Movement, hanging
-from drivers.simulated.muscles import muscles_of, table_of
-from drivers.simulated.squat import LEAD_S
+from drivers.simulated.muscles import LEAD_S, muscles_of, table_of, work_of
 from drivers.simulated.tempo import MANNERS, Mishaps, Tempo
 from lab.actions import ACTIONS, Action, Skill
-from lab.repetitions import Repetition
 
 _SETTLE: Final = 0.02
 #: The base pose is taken up in this time, and held for the second one before the set (and after it).
@@ -80,16 +78,6 @@ class Lift:
             uneven = 0.0
         return cls(known, MOVEMENTS[action], body, tempo, sides, asymmetry, fidgeting, shake, uneven)
 
-    @property
-    def repetitions(self) -> tuple[Repetition, ...]:
-        """The truth, in athlete time."""
-        return self.tempo.repetitions
-
-    @property
-    def duration_s(self) -> float:
-        """How long the performance takes, with the quiet times before and after the set."""
-        return self.tempo.duration_s
-
     def posture(self, t_s: Float64, breath_phase_rad: Float64) -> Posture:
         """Return the posture at the times (n,); the chest rises with the breath."""
         body, move = self.body, self.movement
@@ -105,7 +93,8 @@ class Lift:
             return np.asarray(ready * pair[0] + part * (pair[1] - pair[0]))
 
         pitch = np.deg2rad(between(move.pitch_deg))
-        feet, heel_up = unrest.feet_m.copy(), np.zeros((len(t_s), 2))
+        feet = unrest.feet_m
+        heel_up: Float64 | None = None
         ahead = 0.02 - body.thigh_m * between(move.back)
         if move.stride:
             ahead = ahead + 0.5 * move.stride * body.thigh_m * part
@@ -127,7 +116,7 @@ class Lift:
             elbow_rad=unrest.elbow_rad + 0.55,
             feet_m=feet,
             arms=None if move.way == "back" else self._arms(sides, pitch, ready, shake[:, 2:].reshape(-1, 2, 2)),
-            heel_up_rad=heel_up if move.stride else None,
+            heel_up_rad=heel_up,
         )
 
     def _arms(self, sides: Float64, pitch_rad: Float64, ready: Float64, shake_m: Float64) -> Arms:
@@ -163,9 +152,8 @@ class Lift:
         load = np.clip(part, 0.0, None) ** 1.2
         lifting = speed if self.tempo.lifted_first else -speed
         concentric = 0.5 * (1.0 + np.tanh(lifting / 0.25))
-        tired = 1.0 + 0.15 * latest / max(1, len(self.tempo.start_s) - 1)
         table = table_of(self.action.id)
-        work = load[:, None] * (table[:, 1] + (table[:, 2] - table[:, 1]) * concentric[:, None]) * tired[:, None]
+        work = work_of(table, load, concentric, self.tempo.tired(latest))
         working = self.sides[latest.astype(np.intp)][:, ::-1]  # left, right here
         # The side that rests holds its load; the trunk works for both.
         share = np.where(working > 0, 1.0, 0.15)

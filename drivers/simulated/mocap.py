@@ -7,12 +7,13 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from pydantic import Field
 
-from drivers.driver import DriverConfig, TakeStart
+from drivers.channels import position_channels
+from drivers.driver import DriverConfig, TakeStart, config_of
 from drivers.host_clock import HostClock
-from drivers.simulated.device import MANUFACTURER, SampledDevice, settings_of
-from drivers.simulated.timing import Packet, SimulatedConfig
+from drivers.simulated.device import MANUFACTURER, SampledDevice
+from drivers.simulated.timing import ClockOffset, Delay, Drift, Jitter, Packet, SimulatedConfig
 from lab.joints import JOINTS
-from lab.streams import Channel, StreamSpec
+from lab.streams import StreamSpec
 
 _NOISE_M: Final = 0.0003
 
@@ -25,12 +26,10 @@ class SimulatedMocapConfig(SimulatedConfig):
 
     rate_hz: float = Field(100.0, gt=0, le=2000, description="Frames per second, by the system's own clock.")
     chunk_samples: int = Field(1, ge=1, le=1000, description="Frames in a packet.")
-    clock_offset_s: float = Field(
-        742.5, ge=-1e9, le=1e9, description="What the system's clock says at its first frame."
-    )
-    drift_ppm: float = Field(14.0, ge=-5000, le=5000, description="How much the system's clock runs fast, in ppm.")
-    delay_s: float = Field(0.008, ge=0, le=10, description="Constant delay from a packet's last frame to its arrival.")
-    jitter_s: float = Field(0.0006, ge=0, le=10, description="Mean of the exponential delay on top, in seconds.")
+    clock_offset_s: ClockOffset = Field(742.5, description="What the system's clock says at its first frame.")
+    drift_ppm: Drift = Field(14.0, description="How much the system's clock runs fast, in ppm.")
+    delay_s: Delay = Field(0.008, description="Constant delay from a packet's last frame to its arrival.")
+    jitter_s: Jitter = 0.0006
 
 
 class SimulatedMocap(SampledDevice):
@@ -41,20 +40,16 @@ class SimulatedMocap(SampledDevice):
     NOISE_KEY = 1
 
     def __init__(self, config: DriverConfig, clock: HostClock) -> None:
-        super().__init__(settings_of(config, SimulatedMocapConfig), clock)
-        self._rng = np.random.default_rng(0)
+        super().__init__(config_of(config, SimulatedMocapConfig), clock)
         self._block = np.empty((0, 3 * len(JOINTS)))
         self._block_first = 0
 
     def streams(self) -> tuple[StreamSpec, ...]:
         """Return the one MoCap stream."""
-        channels = tuple(
-            Channel(f"{joint}_{axis}", "meters", f"Position{axis}", marker=joint) for joint in JOINTS for axis in "XYZ"
-        )
         return (
             StreamSpec(
                 content_type="MoCap",
-                channels=channels,
+                channels=position_channels(JOINTS, "meters"),
                 rate_hz=self._settings.rate_hz,
                 manufacturer=MANUFACTURER,
                 model="simulated MoCap",
@@ -64,8 +59,8 @@ class SimulatedMocap(SampledDevice):
             ),
         )
 
-    def _prepare(self, take: TakeStart, rng: np.random.Generator) -> None:  # noqa: ARG002 - the base's signature
-        self._rng = rng
+    def _prepare(self, take: TakeStart, rng: np.random.Generator) -> None:
+        super()._prepare(take, rng)
         self._block = self._block[:0]
 
     def _render(self, packet: Packet) -> np.ndarray[Any, Any]:

@@ -82,9 +82,7 @@ HANGING_POLE: Final[Vector] = (0.4, -1.0, 0.0)
 _SIDEWAYS: Final[Vector] = (0.6, 0.3, -1.0)
 _BELOW: Final[Vector] = (0.15, -0.7, -0.7)
 
-_ROW: Final = Movement(
-    "line", pitch_deg=(48.0, 45.0), drop=(0.14, 0.13), back=(0.34, 0.33), pole=(0.35, -1.0, 0.3), out=0.12
-)
+_ROW: Final = Movement("line", pitch_deg=(48.0, 45.0), drop=(0.14, 0.13), back=(0.34, 0.33), pole=(0.35, -1.0, 0.3))
 _CURL: Final = Movement("elbow", angle_deg=(16.0, 132.0), aim_deg=4.0, pole=_BELOW)
 #: The upper arm points up and a little ahead; further bending swings the forearm backwards.
 _EXTENSION: Final = Movement("elbow", angle_deg=(18.0, 112.0), aim_deg=166.0, pole=(0.5, 1.0, 0.6))

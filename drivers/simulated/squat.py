@@ -15,26 +15,11 @@ import numpy as np
 from drivers.simulated.body import Body, Posture
 from drivers.simulated.fidgets import Fidgeting
 from drivers.simulated.motion import Float64, Wander
+from drivers.simulated.muscles import LEAD_S, muscles_of, table_of, work_of
 from drivers.simulated.tempo import MANNERS, Mishaps, Tempo
 from lab.actions import Skill
-from lab.repetitions import Repetition
 
-#: Muscle: (tonic, eccentric, concentric) activation at full depth; the quadriceps and gluteals push in the ascent
-#: (after R. F. Escamilla, "Knee biomechanics of the dynamic squat exercise", Med. Sci. Sports Exerc. 33, 2001).
-MUSCLES: Final[dict[str, tuple[float, float, float]]] = {
-    "vastus_lateralis": (0.03, 0.38, 0.72),
-    "rectus_femoris": (0.03, 0.30, 0.55),
-    "biceps_femoris": (0.02, 0.14, 0.33),
-    "gluteus_maximus": (0.02, 0.16, 0.58),
-    "erector_spinae": (0.08, 0.28, 0.46),
-    "gastrocnemius": (0.05, 0.12, 0.24),
-    "tibialis_anterior": (0.03, 0.24, 0.14),
-    "trapezius": (0.10, 0.11, 0.16),
-}
-_MUSCLE: Final = {name: index for index, name in enumerate(MUSCLES)}
-
-#: A muscle is active before the motion that it makes: the electromechanical delay, 30–100 ms in the literature.
-LEAD_S: Final = 0.06
+_MUSCLE: Final = {muscle: index for index, muscle in enumerate(muscles_of("A16"))}
 
 _SETTLE_M: Final = 0.012
 
@@ -59,21 +44,11 @@ class Squat:
         """Draw a set of ``repetitions`` (>= 1)."""
         manner = MANNERS[skill]
         tempo = Tempo.drawn(rng, repetitions, manner, mishaps, settle=_SETTLE_M, scale=body.thigh_m)
-        asymmetry = rng.normal(1.0, 0.06, (2, len(MUSCLES))).clip(0.8, 1.2)
+        asymmetry = rng.normal(1.0, 0.06, (2, len(_MUSCLE))).clip(0.8, 1.2)
         fidgeting = Fidgeting.drawn(rng, float(tempo.start_s[0]), tempo.end_s, tempo.duration_s)
         shake = Wander.drawn(rng, (manner.shake_m,) * 4, fastest_hz=2.0) if manner.shake_m else None
         uneven_rad = float(np.clip(rng.normal(0.0, manner.uneven), -0.1, 0.1)) if manner.uneven else 0.0
         return cls(body, tempo, asymmetry, fidgeting, shake, uneven_rad)
-
-    @property
-    def repetitions(self) -> tuple[Repetition, ...]:
-        """The truth, in athlete time."""
-        return self.tempo.repetitions
-
-    @property
-    def duration_s(self) -> float:
-        """How long the performance takes, with the quiet times before and after the set."""
-        return self.tempo.duration_s
 
     def posture(self, t_s: Float64, breath_phase_rad: Float64) -> Posture:
         """Return the posture at the times (n,); the chest rises with the breath."""
@@ -109,9 +84,8 @@ class Squat:
         drop, speed, latest = self.tempo.command(t_s + LEAD_S)
         load = (np.clip(drop, 0.0, None) / (0.95 * self.body.thigh_m)) ** 1.2
         rising = 0.5 * (1.0 - np.tanh(speed / 0.12))
-        tired = 1.0 + 0.15 * latest / max(1, len(self.tempo.start_s) - 1)
-        table = np.array(list(MUSCLES.values()))
-        work = load[:, None] * (table[:, 1] + (table[:, 2] - table[:, 1]) * rising[:, None]) * tired[:, None]
+        table = table_of("A16")
+        work = work_of(table, load, rising, self.tempo.tired(latest))
         both = (table[:, 0] + work)[:, None, :] * self.asymmetry
         unrest = self.fidgeting.at(t_s + LEAD_S, with_sway=False)
         both[:, :, _MUSCLE["trapezius"]] += 12.0 * unrest.shrug_m[:, None] + 1.5 * unrest.grip_m[:, None]
@@ -119,4 +93,4 @@ class Squat:
             both[:, side, _MUSCLE["gastrocnemius"]] += 0.06 * unrest.loaded[:, foot]
             both[:, side, _MUSCLE["vastus_lateralis"]] += 0.05 * unrest.loaded[:, foot]
             both[:, side, _MUSCLE["tibialis_anterior"]] += 0.20 * unrest.lifting[:, foot]
-        return np.asarray(np.clip(both.reshape(len(t_s), 2 * len(MUSCLES)), 0.0, 1.0))
+        return np.asarray(np.clip(both.reshape(len(t_s), -1), 0.0, 1.0))

@@ -65,7 +65,8 @@ class Tempo:
 
     ``size`` is how far each repetition goes, and ``settle`` how far it sinks in a pause, in the unit of the command.
     ``attempt`` is the part of it by which a failed attempt comes back. ``lifted_first`` says that the way out is the
-    lift. ``kinds`` holds "partial", "failed", "paused" or "" for each.
+    lift. ``kinds`` holds "partial", "failed", "paused" or "" for each. ``duration_s`` includes the quiet times before
+    and after the set.
     """
 
     start_s: Float64
@@ -151,6 +152,10 @@ class Tempo:
             Repetition(float(start), float(turn), float(end), confidence=1.0, doubts=(kind,) if kind else ())
             for start, turn, end, kind in zip(self.start_s, turn_s, turn_s + self.back_s, self.kinds, strict=True)
         )
+
+    def tired(self, repetition: Float64) -> Float64:
+        """Return what effort is multiplied by in repetitions (n,), counted from 0: it grows by 15 % over the set."""
+        return np.asarray(1.0 + 0.15 * repetition / max(1, len(self.start_s) - 1))
 
     def command(self, t_s: Float64) -> tuple[Float64, Float64, Float64]:
         """Return (way, speed, repetition) at the times (n,); speed is positive towards the turn.

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, field_validator
 
-from drivers.driver import DriverConfig, EndOfStream
+from drivers.driver import JOIN_AFTER_S, DriverConfig, EndOfStream
 from drivers.host_clock import HostClock
 from drivers.simulated.athlete import PERFORMANCES
 from drivers.simulated.motion import Float64
@@ -26,9 +26,11 @@ from lab.actions import Skill
 
 Content = TypeVar("Content")
 
-#: A device that is started this long after t0 comes back in the middle of a take: its hardware went on without
-#: the host, so it continues at the present instead of replaying what nobody read.
-_REJOIN_AFTER_S: Final = 2.0
+#: The bounds of what each kind of device has its own defaults and words for.
+ClockOffset = Annotated[float, Field(ge=-1e9, le=1e9)]
+Drift = Annotated[float, Field(ge=-5000, le=5000)]
+Delay = Annotated[float, Field(ge=0, le=10)]
+Jitter = Annotated[float, Field(ge=0, le=10, description="Mean of the exponential delay on top, in seconds.")]
 
 
 class SimulatedConfig(DriverConfig):
@@ -43,10 +45,10 @@ class SimulatedConfig(DriverConfig):
     paused: int = Field(0, ge=0, le=200, description="How many of them pause for a second or two at the turn.")
     rate_hz: float = Field(gt=0, le=20000, description="Nominal sampling rate in Hz, by the device's own clock.")
     chunk_samples: int = Field(ge=1, le=10000, description="Samples in a packet.")
-    clock_offset_s: float = Field(0.0, ge=-1e9, le=1e9, description="What the device's clock says at its first sample.")
-    drift_ppm: float = Field(0.0, ge=-5000, le=5000, description="How much the device's clock runs fast, in ppm.")
-    delay_s: float = Field(0.0, ge=0, le=10, description="Constant delay from a packet's last sample to its arrival.")
-    jitter_s: float = Field(0.0, ge=0, le=10, description="Mean of the exponential delay on top, in seconds.")
+    clock_offset_s: ClockOffset = Field(0.0, description="What the device's clock says at its first sample.")
+    drift_ppm: Drift = Field(0.0, description="How much the device's clock runs fast, in ppm.")
+    delay_s: Delay = Field(0.0, description="Constant delay from a packet's last sample to its arrival.")
+    jitter_s: Jitter = 0.0
     loss: float = Field(0.0, ge=0, le=0.9, description="Probability that a packet is lost.")
 
     @property
@@ -154,8 +156,9 @@ class Playback(Generic[Content]):
         return None if packet.lost else (packet, content, arrival_s)
 
     def _first_sample(self, late_s: float) -> int:
-        if late_s <= _REJOIN_AFTER_S:
+        if late_s <= JOIN_AFTER_S:
             return 0
+        # The device comes back in the middle of a take: its hardware went on without the host.
         chunk = self._config.chunk_samples
         return chunk * int(np.ceil(late_s * self._device.true_rate_hz / chunk))
 

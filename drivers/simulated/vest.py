@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from drivers.driver import DriverConfig, TakeStart
+from drivers.driver import DriverConfig, config_of
 from drivers.host_clock import HostClock
-from drivers.simulated.device import MANUFACTURER, SampledDevice, settings_of
-from drivers.simulated.timing import Packet, SimulatedConfig
+from drivers.simulated.device import MANUFACTURER, SampledDevice
+from drivers.simulated.timing import ClockOffset, Delay, Drift, Jitter, Packet, SimulatedConfig
 from lab.streams import Channel, StreamSpec
 
 
@@ -19,10 +19,10 @@ class SimulatedVestConfig(SimulatedConfig):
 
     rate_hz: float = Field(1.0, gt=0, le=100, description="Values per second, by the vest's own clock.")
     chunk_samples: int = Field(1, ge=1, le=100, description="Values in a packet.")
-    clock_offset_s: float = Field(-12.0, ge=-1e9, le=1e9, description="What the vest's clock says at its first value.")
-    drift_ppm: float = Field(60.0, ge=-5000, le=5000, description="How much the vest's clock runs fast, in ppm.")
-    delay_s: float = Field(0.120, ge=0, le=10, description="Constant delay from a packet's last value to its arrival.")
-    jitter_s: float = Field(0.030, ge=0, le=10, description="Mean of the exponential delay on top, in seconds.")
+    clock_offset_s: ClockOffset = Field(-12.0, description="What the vest's clock says at its first value.")
+    drift_ppm: Drift = Field(60.0, description="How much the vest's clock runs fast, in ppm.")
+    delay_s: Delay = Field(0.120, description="Constant delay from a packet's last value to its arrival.")
+    jitter_s: Jitter = 0.030
 
 
 class SimulatedVest(SampledDevice):
@@ -33,8 +33,7 @@ class SimulatedVest(SampledDevice):
     NOISE_KEY = 3
 
     def __init__(self, config: DriverConfig, clock: HostClock) -> None:
-        super().__init__(settings_of(config, SimulatedVestConfig), clock)
-        self._rng = np.random.default_rng(0)
+        super().__init__(config_of(config, SimulatedVestConfig), clock)
 
     def streams(self) -> tuple[StreamSpec, ...]:
         """Return the one stream with both rates."""
@@ -50,9 +49,6 @@ class SimulatedVest(SampledDevice):
                 details=self._details(),
             ),
         )
-
-    def _prepare(self, take: TakeStart, rng: np.random.Generator) -> None:  # noqa: ARG002 - the base's signature
-        self._rng = rng
 
     def _render(self, packet: Packet) -> np.ndarray[Any, Any]:
         heart, breath = self.athlete.rates_bpm(self._sampling.event_s(packet.counters))

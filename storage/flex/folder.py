@@ -51,6 +51,12 @@ def is_begun(dataset: Path) -> bool:
     return any((dataset / room).is_dir() for room in ROOMS)
 
 
+def must_be_begun(dataset: Path) -> None:
+    """Raise LayoutError for a folder that is no dataset."""
+    if not is_begun(dataset):
+        raise LayoutError(f"{dataset} is not a dataset: it has no tables and no takes; name the dataset's folder.")
+
+
 def begin_dataset(dataset: Path) -> None:
     """Make an empty, valid dataset of a new folder, or check that an existing one may be written to.
 

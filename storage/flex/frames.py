@@ -88,7 +88,7 @@ def _frames(values: npt.NDArray[np.int64]) -> pa.Array:
 
 
 def _held(stream: AlignedStream | None, at_s: Float64) -> pa.Array:
-    if stream is None or stream.values.shape[1] == 0:
+    if stream is None:
         return _floats(np.full(len(at_s), np.nan))
     return _floats(hold_last(stream.time_s, stream.values[:, 0].astype(np.float64), at_s, MAX_HOLD_S))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.errors import LayoutError
-from storage.flex.folder import begin_dataset, is_begun, is_described, sweep
+from storage.flex.folder import begin_dataset, is_described, must_be_begun, sweep
 from storage.flex.lock import writer_lock
 from storage.flex.paths import files_below, take_of_frames_file
 from storage.flex.tables import Entries, committed_takes, read_entries, read_entry, read_table, write_tables
@@ -18,7 +18,7 @@ def rebuild_tables(dataset: Path) -> int:
     file does. ``annotations.parquet`` is people's work and left alone; a damaged ``dataset.json`` is made anew. Raises
     LayoutError if the folder is no dataset or if takes' files are damaged; nothing is changed then.
     """
-    _must_be_begun(dataset)
+    must_be_begun(dataset)
     with writer_lock(dataset):
         if is_described(dataset):
             begin_dataset(dataset)
@@ -35,7 +35,7 @@ def remove_take(dataset: Path, take_id: str) -> bool:
 
     The raw take is not touched. Raises LayoutError if the folder is no dataset or cannot be read.
     """
-    _must_be_begun(dataset)
+    must_be_begun(dataset)
     with writer_lock(dataset):
         begin_dataset(dataset)
         entries = read_entries(dataset)
@@ -45,11 +45,6 @@ def remove_take(dataset: Path, take_id: str) -> bool:
         write_tables(dataset, entries, fewer=True)
         sweep(dataset, entries)
     return True
-
-
-def _must_be_begun(dataset: Path) -> None:
-    if not is_begun(dataset):
-        raise LayoutError(f"{dataset} is not a dataset: it has no tables and no takes; name the dataset's folder.")
 
 
 def _entries_of_files(dataset: Path) -> tuple[Entries, list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 from lab.errors import LayoutError
 from storage.flex.description import dataset_json
 from storage.flex.entries import Row
-from storage.flex.folder import is_begun, layout_version
+from storage.flex.folder import layout_version, must_be_begun
 from storage.flex.paths import clip_file, files_below, frames_file, is_own_file, signals_file
 from storage.flex.tables import DATASET_JSON, TAKES_KEY, committed_takes, first_line
 from storage.flex.validate_files import clip_findings, frames_findings, signals_findings
@@ -29,8 +29,7 @@ def validate(dataset: Path) -> list[str]:
 
     A damaged file is a finding, never an error. Raises LayoutError only if the folder is no dataset at all.
     """
-    if not is_begun(dataset):
-        raise LayoutError(f"{dataset} is not a dataset: it has no tables and no takes; name the dataset's folder.")
+    must_be_begun(dataset)
     findings = _guarded(DATASET_JSON, _description_findings, dataset)
     tables, table_problems = read_top_tables(dataset)
     findings += table_problems

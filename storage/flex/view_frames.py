@@ -22,7 +22,6 @@ class ViewFrames:
     ``count`` is the number of frames in the raw video and ``period_s`` the time between two of them.
     """
 
-    view: str
     time_s: Float64
     index: Int64
     count: int
@@ -43,7 +42,7 @@ class ViewFrames:
             period_s = 1.0 / view.rate_hz
         else:
             period_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 0.0
-        return cls(view.view, time_s, index, count, period_s)
+        return cls(time_s, index, count, period_s)
 
     def nearest(self, at_s: Float64) -> npt.NDArray[np.intp]:
         """Return the position (not index) of the frame nearest to each time; there must be a frame."""

@@ -26,6 +26,8 @@ from storage.flex.signals import signals_bytes
 from storage.flex.tables import ENTRY_KEY, SIMULATED_KEY, VERSION_KEY, read_entries, write_tables
 from storage.flex.versions import LAYOUT_VERSION
 from storage.flex.view_frames import ViewFrames
+from storage.os_errors import reason
+from storage.take_folder import video_path
 from storage.video_reader import VideoIndex, cut_clip, read_video_index
 
 #: Called with what is being written, how many are done, and of how many.
@@ -100,7 +102,7 @@ def write_take(
         raise
     except OSError as error:
         raise LayoutError(
-            f"Take {entry.take_id} could not be written into {dataset} ({error.strerror or error}); "
+            f"Take {entry.take_id} could not be written into {dataset} ({reason(error)}); "
             "the dataset is as it was: see to the disk and write the take again."
         ) from error
     return WrittenTake(
@@ -117,7 +119,7 @@ def write_take(
 def _clips(dataset: Path, take_folder: Path, entry: TakeEntry) -> list[_Clip]:
     return [
         _Clip(
-            take_folder / f"{view}.mov",
+            video_path(take_folder, view),
             dataset / row[name],
             row[f"{view}_start_frame"],
             row[f"{view}_end_frame"],

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from playing import ImpatientClock, played
 from pydantic import ValidationError
 
 from drivers.driver import DriverConfig, EndOfStream, TakeStart
@@ -30,31 +31,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 T0_S = 2000.0
 
 
-class PatientClock(VirtualClock):
-    """A virtual clock that, like the real one, waits no longer than the limit."""
-
-    def sleep_until(self, time_s: float, limit_s: float = 0.2) -> bool:
-        come = time_s <= self.now_s() + limit_s
-        super().sleep_until(min(time_s, self.now_s() + limit_s))
-        return come
-
-
 def opened(driver: PacedReplay, t0_s: float = T0_S) -> PacedReplay:
     driver.open()
     driver.start(TakeStart("device", t0_s))
     return driver
-
-
-def played(driver: PacedReplay, most: int = 10**6) -> list[Chunk]:
-    chunks: list[Chunk] = []
-    try:
-        while len(chunks) < most:
-            chunk = driver.read()
-            if chunk is not None:
-                chunks.append(chunk)
-    except EndOfStream:
-        pass
-    return chunks
 
 
 def joined(chunks: list[Chunk], stream: str = "") -> tuple[np.ndarray, np.ndarray]:
@@ -236,7 +216,7 @@ def test_start_s_skips_and_plays_at_once(small_csv: Path) -> None:
 
 
 def test_read_waits_in_short_pieces_and_before_the_start(small_csv: Path) -> None:
-    clock = PatientClock(1999.0)
+    clock = ImpatientClock(1999.0)
     driver = ReplayCsv(csv_config(small_csv), clock)
     assert driver.read() is None
     driver.open()

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from playing import played
 
 from drivers.driver import EndOfStream, TakeStart
 from drivers.host_clock import VirtualClock
 from drivers.replay.video_file import ReplayVideo, ReplayVideoConfig
 from lab.errors import DeviceError
-from lab.streams import FRAME_LABELS, Frame, VideoFormat
+from lab.streams import FRAME_LABELS, VideoFormat
 
 T0_S = 2000.0
 #: Presentation times in milliseconds, with a lost frame after the third.
@@ -52,18 +53,6 @@ def started(config: ReplayVideoConfig, clock: VirtualClock | None = None) -> Rep
     driver.open()
     driver.start(TakeStart("view1", T0_S))
     return driver
-
-
-def played(driver: ReplayVideo, most: int) -> list[Frame]:
-    frames: list[Frame] = []
-    try:
-        while len(frames) < most:
-            frame = driver.read()
-            if frame is not None:
-                frames.append(frame)
-    except EndOfStream:
-        pass
-    return frames
 
 
 def test_mjpeg_passes_byte_for_byte_at_its_own_times(mjpeg: tuple[Path, list[bytes]]) -> None:

@@ -11,8 +11,8 @@ from drivers.driver import Driver, EndOfStream, TakeStart
 from drivers.host_clock import VirtualClock
 from drivers.registry import find_driver
 from drivers.simulated.athlete import ACTIVATION_LABELS, Athlete
+from drivers.simulated.barcode import read_barcode
 from drivers.simulated.camera import SimulatedCamera, SimulatedCameraConfig
-from drivers.simulated.drawing import read_barcode
 from lab.joints import JOINT_INDEX, JOINTS
 from lab.streams import FRAME_LABELS, Chunk, Frame
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.simulated.athlete import Athlete
-from drivers.simulated.barcode import draw_barcode
-from drivers.simulated.drawing import View, read_barcode
+from drivers.simulated.barcode import draw_barcode, read_barcode
+from drivers.simulated.drawing import View
 from lab.cameras import PinholeCamera
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from playing import ImpatientClock, played
 from pydantic import ValidationError
 
-from drivers.driver import Driver, EndOfStream, TakeStart
+from drivers.driver import Driver, TakeStart
 from drivers.host_clock import VirtualClock
 from drivers.registry import find_driver
 from drivers.simulated.camera import SimulatedCameraConfig
@@ -35,14 +36,8 @@ def make(kind: str, clock: VirtualClock | None = None, **options: Any) -> Driver
 def play(driver: Driver, folder: Path | None = None, device: str = "dev", t0_s: float = T0_S) -> list[Chunk | Frame]:
     driver.open()
     driver.start(TakeStart(device, t0_s, folder))
-    came: list[Chunk | Frame] = []
     try:
-        while True:
-            something = driver.read()
-            if something is not None:
-                came.append(something)
-    except EndOfStream:
-        return came
+        return played(driver)
     finally:
         driver.close()
 
@@ -150,15 +145,6 @@ def test_the_same_device_does_the_same_again(kind: str) -> None:
         else:
             assert isinstance(other, Chunk)
             np.testing.assert_array_equal(one.values, other.values)
-
-
-class ImpatientClock(VirtualClock):
-    """Time passes by itself, and waiting gives up after its limit as a real clock does."""
-
-    def sleep_until(self, time_s: float, limit_s: float = 0.2) -> bool:
-        now_s = self.now_s()
-        super().sleep_until(min(time_s, now_s + limit_s))
-        return time_s <= now_s + limit_s
 
 
 def test_reading_gives_up_after_a_while_and_loses_nothing() -> None:
@@ -313,15 +299,7 @@ def test_packets_tile_the_samples_and_never_overtake(chunk: int, loss: float, ji
     rendered: list[Packet] = []
     rng = np.random.default_rng(seed)
     playback = Playback(config, VirtualClock(0.0), 1.0, 2.0, rng, None, rendered.append)
-    came: list[tuple[Packet, float]] = []
-    over = False
-    while not over:
-        try:
-            one = playback.read()
-        except EndOfStream:
-            over = True
-        else:
-            came += [] if one is None else [(one[0], one[2])]
+    came = [(packet, arrival) for packet, _, arrival in played(playback)]
     np.testing.assert_array_equal(np.concatenate([packet.counters for packet in rendered]), np.arange(101))
     assert [packet for packet, _ in came] == [packet for packet in rendered if not packet.lost]
     arrivals = [arrival for _, arrival in came]
