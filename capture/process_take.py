@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from capture.alignment import align_take
 from lab.actions import ACTIONS
 from lab.aligned import AlignedTake
-from lab.errors import TakeError
+from lab.errors import FileFormatError, TakeError
+from lab.marks import set_right
 from lab.repetitions import Segmentation
+from lab.subject import SubjectSheet
 from storage.checksums import verify_sums
 from storage.flex import write_take
 from storage.raw_take import read_raw_take
+from storage.subject_sheets import read_sheet
 from sync.repetitions import find_repetitions
 
 Progress = Callable[[str, int, int], None]
@@ -49,17 +52,45 @@ def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: boo
     recorded = read_raw_take(folder)
     if recorded.record.state == "recording":
         raise TakeError(f"{folder} was never finished; it must be recovered before it can be used")
+    standing = set_right(recorded.record, recorded.marks)
     progress("reading", 1, 1)
     progress("synchronising", 0, 1)
-    aligned = align_take(recorded)
+    aligned = align_take(replace(recorded, record=standing.record))
     progress("synchronising", 1, 1)
     progress("finding repetitions", 0, 1)
     segmentation = segment(aligned)
     progress("finding repetitions", 1, 1)
     damage += tuple(without_folder(note, folder) for note in recorded.notes)
-    notes = (*recorded.record.faults, *damage)
-    written = write_take(dataset, folder, aligned, segmentation, progress, notes=notes)
-    return ProcessedTake(aligned, segmentation, damage, written.remarks)
+    sheet, sheet_remarks = _sheet_of(standing.record.subject, folder)
+    written = write_take(
+        dataset,
+        folder,
+        aligned,
+        segmentation,
+        progress,
+        excluded_reason=standing.excluded_reason,
+        notes=(*recorded.record.faults, *damage, *standing.notes),
+        sheet=sheet,
+    )
+    said = () if standing.excluded_reason is None else (f"not to be used: {standing.excluded_reason}",)
+    return ProcessedTake(aligned, segmentation, damage, (*said, *standing.notes, *written.remarks, *sheet_remarks))
+
+
+def _sheet_of(subject: str, folder: Path) -> tuple[SubjectSheet | None, tuple[str, ...]]:
+    """Return the subject's sheet beside the raw takes, and what is wrong with it: no take waits for that."""
+    out = out_of(folder)
+    if out is None:
+        return None, ()
+    try:
+        return read_sheet(out, subject), ()
+    except FileFormatError as error:
+        return None, error.problems
+
+
+def out_of(take: Path) -> Path | None:
+    """Return ``OUT`` for a take in ``OUT/raw/<subject>/<session>/<take>``; None for one that lies elsewhere."""
+    parents = take.absolute().parents
+    return parents[3] if len(parents) > 3 and parents[2].name == "raw" else None
 
 
 def without_folder(sentence: str, folder: Path) -> str:

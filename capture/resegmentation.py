@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from capture.console import Console
-from capture.process_take import process_take
+from capture.process_take import out_of, process_take
 from capture.verdict import judge
 from lab.errors import FlexCaptureError, RequestError
 from storage.take_folder import list_takes, record_path
@@ -14,7 +14,7 @@ from storage.take_folder import list_takes, record_path
 
 def resegment_takes(paths: Sequence[Path], dataset: Path | None) -> int:
     """Process every take at or below ``paths``; return the exit code. One bad take does not stop the others."""
-    targets = {take: dataset or _dataset_beside(take) for take in takes_below(paths)}
+    targets = {take: dataset or dataset_beside(take) for take in takes_below(paths)}
     console = Console()
     code = 0
     for take, target in targets.items():
@@ -54,9 +54,9 @@ def takes_below(paths: Sequence[Path]) -> list[Path]:
     return list(takes)
 
 
-def _dataset_beside(take: Path) -> Path:
+def dataset_beside(take: Path) -> Path:
     """Return ``OUT/dataset`` for a take in ``OUT/raw/<subject>/<session>/<take>``."""
-    full = take.absolute()
-    if len(full.parents) < 4 or full.parents[2].name != "raw":
+    out = out_of(take)
+    if out is None:
         raise RequestError(f"{take} does not lie in a raw folder; name the dataset with --dataset")
-    return full.parents[3] / "dataset"
+    return out / "dataset"

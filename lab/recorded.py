@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lab.marks import Mark
 from lab.streams import Channel, CounterOrigin, SampleFormat, VideoFormat
 from lab.take import TakeRecord
 
@@ -67,7 +68,7 @@ class RecordedView:
 
 @dataclass(frozen=True)
 class RecordedTake:
-    """A whole raw take. ``digest`` is the SHA-256 (hex) over the raw files' own hashes."""
+    """A whole raw take. ``digest`` is the SHA-256 (hex) over the raw files' own hashes; ``marks`` are no raw file."""
 
     folder: Path
     record: TakeRecord
@@ -75,3 +76,4 @@ class RecordedTake:
     views: tuple[RecordedView, ...]
     digest: str
     notes: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -106,14 +108,46 @@ class TakeRecord(_Model):
         return tuple(event.text for event in self.events if event.kind in FAULTS)
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """What decides which of several takes of one subject, session and action counts.
+
+    ``series`` is the folder and action under which its ``number`` was given; ``usable`` is False where it was marked
+    not to be used.
+    """
+
+    take_id: str
+    usable: bool
+    complete: bool
+    started_utc: str
+    series: str
+    number: int
+
+
+def current_take(candidates: Iterable[Candidate]) -> str:
+    """Return the id of the take that replaces the others: the last one, a usable and complete one before any other.
+
+    Numbers tell the order. Takes of several series, as after a subject or action was set right, are ordered by the UTC
+    of their start.
+    """
+    takes = list(candidates)
+    one_series = len({take.series for take in takes}) == 1
+    best = max(
+        takes, key=lambda t: (t.usable, t.complete, "" if one_series else t.started_utc, t.number, t.series)
+    )  # fmt: skip
+    return best.take_id
+
+
 __all__ = [
     "SESSION",
     "SUBJECT",
     "TAKE",
+    "Candidate",
     "ClockAnchor",
     "Event",
     "StreamRecord",
     "TakeRecord",
     "TakeState",
     "ViewRecord",
+    "current_take",
 ]

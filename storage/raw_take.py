@@ -13,6 +13,7 @@ from lab.errors import FileFormatError, TakeError
 from lab.recorded import RecordedStream, RecordedTake
 from lab.streams import CLOCK_LABELS, CLOCK_SUFFIX, FRAME_LABELS, PROBES_LABELS, PROBES_NAME
 from storage.checksums import digest_of
+from storage.marks_file import read_marks
 from storage.raw_view import read_view
 from storage.take_folder import part_path, read_record, streams_path
 from storage.xdf_reader import XdfFile, XdfStream, read_xdf
@@ -48,13 +49,15 @@ def read_raw_take(folder: Path) -> RecordedTake:
     views = [read_view(folder, view.view, cameras.pop(view.view, None), view, notes) for view in record.views]
     views += [read_view(folder, name, camera, None, notes) for name, camera in cameras.items()]
     _note_missing(record, recorded, notes)
+    marks, mark_notes = read_marks(folder)
     return RecordedTake(
         folder=folder,
         record=record,
         streams=tuple(stream for stream in recorded if not _is_camera(stream)),
         views=tuple(views),
         digest=digest_of(folder),
-        notes=tuple(notes),
+        notes=(*notes, *mark_notes),
+        marks=tuple(marks),
     )
 
 

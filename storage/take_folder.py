@@ -1,17 +1,15 @@
-"""The folder of a raw take, ``raw/<subject>/<session>/<action>-<NN>/``: names, ``take.json``, marks."""
+"""The folder of a raw take, ``raw/<subject>/<session>/<action>-<NN>/``: names, ``take.json``."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
 from lab.errors import RequestError, TakeError
 from lab.take import SESSION, SUBJECT, TAKE, TakeRecord
-from storage.atomic import sync_file, sync_folder, write_bytes_atomically
+from storage.atomic import sync_folder, write_bytes_atomically
 from storage.os_errors import reason
 from storage.toml_file import validation_sentences
 
@@ -25,7 +23,6 @@ PART_SUFFIX: Final = ".part"
 
 _ACTION = re.compile(r"A\d\d")
 _LARGEST_RECORD = 50_000_000
-_LARGEST_MARKS = 50_000_000
 _MOST_RACES = 100
 
 
@@ -37,11 +34,6 @@ def record_path(folder: Path) -> Path:
 def streams_path(folder: Path) -> Path:
     """Return the path of ``streams.xdf``."""
     return folder / STREAMS_NAME
-
-
-def marks_path(folder: Path) -> Path:
-    """Return the path of ``marks.jsonl``."""
-    return folder / MARKS_NAME
 
 
 def video_path(folder: Path, view: str) -> Path:
@@ -123,15 +115,6 @@ def create_take(raw: Path, subject: str, session: str, action: str) -> Path:
     raise RequestError(f"No take can be created in {session_folder}: its names are always taken; try again.")
 
 
-def remove_empty_take(folder: Path) -> bool:
-    """Remove a take's folder if nothing was recorded into it, and say whether it was removed."""
-    try:
-        folder.rmdir()
-    except OSError:
-        return False
-    return True
-
-
 def write_record(folder: Path, record: TakeRecord) -> None:
     """Write ``take.json`` atomically. Raises TakeError."""
     text = record.model_dump_json(indent=2) + "\n"
@@ -144,48 +127,11 @@ def write_record(folder: Path, record: TakeRecord) -> None:
 def read_record(folder: Path) -> TakeRecord:
     """Read ``take.json``. Raises TakeError with a sentence for every mistake."""
     path = record_path(folder)
-    data = _read_bounded(path, _LARGEST_RECORD, missing_ok=False)
+    data = read_bounded(path, _LARGEST_RECORD, missing_ok=False)
     try:
         return TakeRecord.model_validate_json(data)
     except ValidationError as error:
         raise TakeError(*validation_sentences(path, error)) from None
-
-
-def append_mark(folder: Path, mark: dict[str, Any]) -> None:
-    """Append one line to ``marks.jsonl`` and wait until it is on the disk.
-
-    A torn last line, left by a crash, is closed off first, so that it spoils no later mark. Raises TakeError.
-    """
-    path = marks_path(folder)
-    try:
-        line = json.dumps(mark, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"
-        with path.open("a+b", buffering=0) as file:
-            size = file.seek(0, os.SEEK_END)
-            if size:
-                file.seek(size - 1)
-                if file.read(1) != b"\n":
-                    line = b"\n" + line
-            if file.write(line) != len(line):
-                raise OSError(0, "the disk is full")
-            sync_file(file.fileno())
-    except OSError as error:
-        raise TakeError(f"{path} cannot be written ({reason(error)}); check the disk, then mark again.") from None
-
-
-def read_marks(folder: Path) -> list[dict[str, Any]]:
-    """Read all marks in the order they were made; [] where there are none.
-
-    Lines that are torn or no JSON object are left out. Raises TakeError where the file cannot be read.
-    """
-    marks: list[dict[str, Any]] = []
-    for line in _read_bounded(marks_path(folder), _LARGEST_MARKS, missing_ok=True).split(b"\n"):
-        try:
-            mark = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(mark, dict):
-            marks.append(mark)
-    return marks
 
 
 def list_takes(raw: Path) -> list[Path]:
@@ -213,7 +159,8 @@ def _order(take: Path) -> tuple[str, str, str, int, str]:
     return take.parent.parent.name, take.parent.name, action, int(number[:9]), take.name
 
 
-def _read_bounded(path: Path, limit: int, *, missing_ok: bool) -> bytes:
+def read_bounded(path: Path, limit: int, *, missing_ok: bool) -> bytes:
+    """Read a file of a take of at most ``limit`` bytes. Raises TakeError; a missing one may be empty."""
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)

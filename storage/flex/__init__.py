@@ -8,7 +8,8 @@ May touch: the dataset folder it is given; raw takes are only read.
 from __future__ import annotations
 
 from storage.flex.folder import check_place
-from storage.flex.rebuild import rebuild_tables, remove_take
+from storage.flex.rebuild import rebuild_tables
+from storage.flex.subjects import remove_subject, write_subject
 from storage.flex.validate import validate
 from storage.flex.versions import LAYOUT_VERSION, WRITER_VERSION
 from storage.flex.writer import Progress, WrittenTake, write_take
@@ -20,7 +21,8 @@ __all__ = [
     "WrittenTake",
     "check_place",
     "rebuild_tables",
-    "remove_take",
+    "remove_subject",
     "validate",
+    "write_subject",
     "write_take",
 ]

@@ -42,7 +42,7 @@ class EmgColumn:
     label: str
 
 
-_TAKE_ID = Column("take_id", "string", "Take: <subject>_<session>_<take>; unique in takes.")
+_TAKE_ID = Column("take_id", "string", "Take: <subject>_<session>_<take> as recorded; unique in takes.")
 _SUBJECT = Column("subject", "string", "Subject.")
 _SESSION = Column("session", "string", "Session: one subject, one visit.")
 _ACTION = Column("action", "string", "Action, A01 to A20.")
@@ -64,9 +64,22 @@ _SIGNALS_FILE = Column("signals_file", "string", "Signals (HDF5) of the take, re
 
 SUBJECTS: Final = (
     Column("subject", "string", "Subject; unique."),
-    Column("skill", "string", "Skill level by the subject's latest take that gives one.", nullable=True),
+    Column(
+        "skill",
+        "string",
+        "Skill level by the subject's sheet, or else by the latest take that gives one.",
+        nullable=True,
+    ),
+    Column("sex", "string", "female, male or other; null if not given.", nullable=True),
+    Column("age_years", "int64", "Age in whole years at the first session; null if not given.", "a", nullable=True),
+    Column("height_m", "float64", "Height; null if not given.", "m", nullable=True),
+    Column("mass_kg", "float64", "Body mass; null if not given.", "kg", nullable=True),
+    Column("dominant_side", "string", "right or left; null if not given.", nullable=True),
     Column("simulated", "bool", "Whether all takes of the subject are simulated."),
 )
+
+#: The columns of subjects that come from the subjects' sheets.
+SHEET_COLUMNS: Final = ("skill", "sex", "age_years", "height_m", "mass_kg", "dominant_side")
 
 ACTIONS_TABLE: Final = (
     Column("action", "string", "Action, A01 to A20; unique."),
@@ -79,14 +92,18 @@ TAKES: Final = (
     _TAKE_ID,
     _SUBJECT,
     _SESSION,
-    Column("take", "string", "Take within the session: <action>-<number>."),
+    Column("take", "string", "Take within the session as recorded: <action>-<number>."),
     _ACTION,
     _SKILL,
     _LOAD,
     _EXPECTED,
     _FOUND,
     Column("doubts", "list<string>", "What is in doubt about the set of repetitions as a whole."),
-    Column("current", "bool", "False if a later take of the same subject, session and action replaces this one."),
+    Column(
+        "current",
+        "bool",
+        "False if another take of the same subject, session and action replaces this one: a later one.",
+    ),
     Column("excluded_reason", "string", "Why the take was marked not to be used; null if it was not.", nullable=True),
     Column("notes", "list<string>", "What was said about the take."),
     _SIMULATED,

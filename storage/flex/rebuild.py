@@ -1,22 +1,25 @@
-"""The top tables from the takes' own files, and a take out of a dataset."""
+"""The top tables from the takes' own files."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.errors import LayoutError
+from lab.subject import SubjectSheet
 from storage.flex.folder import begin_dataset, is_described, must_be_begun, sweep
 from storage.flex.lock import writer_lock
 from storage.flex.paths import files_below, take_of_frames_file
-from storage.flex.tables import Entries, committed_takes, read_entries, read_entry, read_table, write_tables
+from storage.flex.tables import Entries, committed_takes, read_entry, read_table, write_tables
 
 
-def rebuild_tables(dataset: Path) -> int:
+def rebuild_tables(dataset: Path, sheets: Mapping[str, SubjectSheet] | None = None) -> int:
     """Rebuild the tables at the top of a dataset from the takes' frames tables; return how many takes there are.
 
     ``repetitions.parquet`` decides which revision of a take counts, as long as it can be read; after that the newest
-    file does. ``annotations.parquet`` is people's work and left alone; a damaged ``dataset.json`` is made anew. Raises
-    LayoutError if the folder is no dataset or if takes' files are damaged; nothing is changed then.
+    file does. ``sheets`` are the subjects' sheets, by subject. ``annotations.parquet`` is people's work and left
+    alone; a damaged ``dataset.json`` is made anew. Raises LayoutError if the folder is no dataset or if takes' files
+    are damaged; nothing is changed then.
     """
     must_be_begun(dataset)
     with writer_lock(dataset):
@@ -25,26 +28,9 @@ def rebuild_tables(dataset: Path) -> int:
         entries, problems = _entries_of_files(dataset)
         if problems:
             raise LayoutError(*problems)
-        write_tables(dataset, entries)
+        write_tables(dataset, entries, sheets={subject: sheet.columns() for subject, sheet in (sheets or {}).items()})
         sweep(dataset, entries)
     return len(entries)
-
-
-def remove_take(dataset: Path, take_id: str) -> bool:
-    """Take a take out of a dataset, as when a mark says that it is another subject's; return whether it was in.
-
-    The raw take is not touched. Raises LayoutError if the folder is no dataset or cannot be read.
-    """
-    must_be_begun(dataset)
-    with writer_lock(dataset):
-        begin_dataset(dataset)
-        entries = read_entries(dataset)
-        if take_id not in entries:
-            return False
-        del entries[take_id]
-        write_tables(dataset, entries, fewer=True)
-        sweep(dataset, entries)
-    return True
 
 
 def _entries_of_files(dataset: Path) -> tuple[Entries, list[str]]:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from lab.actions import ACTIONS
 from lab.errors import LayoutError
+from lab.take import Candidate, current_take
 from storage.atomic import write_bytes_atomically
 from storage.flex.canonical import canonical_json, short_hash
-from storage.flex.columns import TOP_TABLES, arrow_schema, expand
+from storage.flex.columns import SHEET_COLUMNS, TOP_TABLES, arrow_schema, expand
 from storage.flex.description import dataset_json
 from storage.flex.entries import Row, TakeEntry
 from storage.flex.frames import all_views
@@ -32,6 +33,7 @@ Entries = dict[str, TakeEntry]
 ENTRY_KEY: Final = "flex.take"
 GENERATION_KEY: Final = "flex.generation"
 TAKES_KEY: Final = "flex.takes"
+SHEETS_KEY: Final = "flex.sheets"
 VERSION_KEY: Final = "flex.layout_version"
 SIMULATED_KEY: Final = "flex.simulated"
 
@@ -51,21 +53,38 @@ def generation_of(entries: Mapping[str, TakeEntry]) -> str:
     return short_hash(canonical_json(sorted((entry.take_id, entry.revision) for entry in entries.values())))
 
 
-def _order(take: Row) -> tuple[str, str, str, int, str]:
+def _number(take: Row) -> int:
     number = str(take["take"]).rsplit("-", 1)[-1]
-    return take["subject"], take["session"], take["action"], int(number) if number.isdecimal() else 0, take["take_id"]
+    return int(number) if number.isdecimal() else 0
 
 
-def table_rows(entries: Mapping[str, TakeEntry]) -> dict[str, list[Row]]:
+def _order(take: Row) -> tuple[str, str, str, int, str]:
+    return take["subject"], take["session"], take["action"], _number(take), take["take_id"]
+
+
+def _candidate(take: Row) -> Candidate:
+    return Candidate(
+        take_id=take["take_id"],
+        usable=take.get("excluded_reason") is None,
+        complete=take["state"] == "complete",
+        started_utc=take["started_utc"],
+        series=take["take_id"].rsplit("-", 1)[0],
+        number=_number(take),
+    )
+
+
+def table_rows(entries: Mapping[str, TakeEntry], sheets: Mapping[str, Row]) -> dict[str, list[Row]]:
     """Make the rows of all top tables but annotations, in fixed order.
 
-    The last take of a subject, session and action is the current one, a complete one before one that was cut off;
-    repetitions of the others are excluded as retaken.
+    Of the takes of a subject, session and action one is current (``lab.take.current_take``); repetitions of the others
+    are excluded as retaken. ``sheets`` are the columns of subjects that only their sheets tell, by subject.
     """
     ordered = sorted(entries.values(), key=lambda entry: _order(entry.take))
-    whole_last = sorted(ordered, key=lambda entry: entry.take["state"] == "complete")
-    last = {(e.take["subject"], e.take["session"], e.take["action"]): e.take_id for e in whole_last}
-    current = set(last.values())
+    groups: dict[tuple[str, str, str], list[Candidate]] = {}
+    for entry in ordered:
+        group = (entry.take["subject"], entry.take["session"], entry.take["action"])
+        groups.setdefault(group, []).append(_candidate(entry.take))
+    current = {current_take(group) for group in groups.values()}
     rows: dict[str, list[Row]] = {"takes": [], "streams": [], "repetitions": []}
     for entry in ordered:
         is_current = entry.take_id in current
@@ -73,15 +92,7 @@ def table_rows(entries: Mapping[str, TakeEntry]) -> dict[str, list[Row]]:
         rows["takes"].append(entry.take | {"current": is_current})
         rows["streams"] += entry.streams
         rows["repetitions"] += [row | {"excluded_reason": reason} for row in entry.repetitions]
-    subjects: dict[str, Row] = {}
-    for take in sorted((e.take for e in ordered), key=lambda row: (row["started_utc"], row["take_id"])):
-        before = subjects.get(take["subject"], {"skill": None, "simulated": True})
-        subjects[take["subject"]] = {
-            "subject": take["subject"],
-            "skill": take["skill"] or before["skill"],
-            "simulated": take["simulated"] and before["simulated"],
-        }
-    rows["subjects"] = [subjects[subject] for subject in sorted(subjects)]
+    rows["subjects"] = _subject_rows([entry.take for entry in ordered], sheets)
     rows["actions"] = [
         {
             "action": action.id,
@@ -94,19 +105,33 @@ def table_rows(entries: Mapping[str, TakeEntry]) -> dict[str, list[Row]]:
     return rows
 
 
+def _subject_rows(takes: Sequence[Row], sheets: Mapping[str, Row]) -> list[Row]:
+    subjects: dict[str, Row] = {}
+    for take in sorted(takes, key=lambda row: (row["started_utc"], row["take_id"])):
+        before = subjects.get(take["subject"], {"skill": None, "simulated": True})
+        subjects[take["subject"]] = {
+            "subject": take["subject"],
+            "skill": take["skill"] or before["skill"],
+            "simulated": take["simulated"] and before["simulated"],
+        }
+    nothing = dict.fromkeys(SHEET_COLUMNS)
+    return [nothing | subjects[subject] | dict(sheets.get(subject, {})) for subject in sorted(subjects)]
+
+
 def _views_in(entries: Mapping[str, TakeEntry]) -> tuple[str, ...]:
     named = [name for entry in entries.values() for name in entry.take if name.endswith("_raw_frames")]
     return all_views([name.removesuffix("_raw_frames") for name in named])
 
 
-def encode_tables(entries: Mapping[str, TakeEntry]) -> dict[str, bytes]:
+def encode_tables(entries: Mapping[str, TakeEntry], sheets: Mapping[str, Row]) -> dict[str, bytes]:
     """Encode all top tables in the order in which they are to be replaced; annotations is an empty table.
 
     Raises LayoutError if an entry's values do not fit the columns.
     """
     import pyarrow as pa
 
-    rows, views = table_rows(entries), _views_in(entries)
+    rows, views = table_rows(entries, sheets), _views_in(entries)
+    present = {row["subject"] for row in rows["subjects"]}
     version = {VERSION_KEY: str(LAYOUT_VERSION)}
     generation = {GENERATION_KEY: generation_of(entries)}
     out = {}
@@ -117,6 +142,9 @@ def encode_tables(entries: Mapping[str, TakeEntry]) -> dict[str, bytes]:
             metadata[TAKES_KEY] = canonical_json(
                 {entry.take_id: entry.take["frames_file"] for entry in entries.values()}
             )
+        if name == "subjects":
+            kept = {subject: dict(sheet) for subject, sheet in sheets.items() if subject in present}
+            metadata[SHEETS_KEY] = canonical_json(kept)
         schema = arrow_schema(expand(columns, views), metadata)
         try:
             table = pa.Table.from_pylist(rows.get(name, []), schema=schema)
@@ -129,13 +157,21 @@ def encode_tables(entries: Mapping[str, TakeEntry]) -> dict[str, bytes]:
     return out
 
 
-def write_tables(dataset: Path, entries: Mapping[str, TakeEntry], *, fewer: bool = False) -> None:
+def write_tables(
+    dataset: Path,
+    entries: Mapping[str, TakeEntry],
+    *,
+    sheets: Mapping[str, Row | None] | None = None,
+    fewer: bool = False,
+) -> None:
     """Replace ``dataset.json`` and the top tables, ``repetitions.parquet`` last: the act by which takes become visible.
 
-    With ``fewer`` takes than before it comes first, so that the index never names what the other tables have no more.
-    ``annotations.parquet`` is people's work: it is made if it is missing and never replaced.
+    What the subjects' sheets say is carried over; ``sheets`` replaces it, by subject, None where there is no sheet any
+    more. With ``fewer`` takes than before it comes first, so that the index never names what the other tables no longer
+    have. ``annotations.parquet`` is people's work: it is made if it is missing and never replaced.
     """
-    encoded = encode_tables(entries)
+    said = read_sheet_columns(dataset) | dict(sheets or {})
+    encoded = encode_tables(entries, {subject: sheet for subject, sheet in said.items() if sheet is not None})
     _write_if_new(dataset / DATASET_JSON, dataset_json())
     for name, data in reversed(encoded.items()) if fewer else encoded.items():
         path = dataset / table_file(name)
@@ -152,6 +188,35 @@ def read_table(dataset: Path, name: str) -> tuple[list[Row], dict[str, str]]:
     """Read a top table: its rows and its metadata. Raises LayoutError if it is missing or damaged."""
     table = read_parquet(dataset / table_file(name))
     return table.to_pylist(), text_metadata(table.schema)
+
+
+def read_sheet_columns(dataset: Path) -> dict[str, Row | None]:
+    """Read what the subjects' sheets said, by subject; what cannot be read was said by nobody.
+
+    It is no part of the takes' own files: the sheets lie beside the raw takes and are said again with each take.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return sheets_in(text_metadata(pq.read_schema(dataset / table_file("subjects"))))
+    except (OSError, ValueError, pa.ArrowException):
+        return {}
+
+
+def sheets_in(metadata: Mapping[str, str]) -> dict[str, Row | None]:
+    """Return the sheets in the metadata of ``subjects.parquet``; {} where there are none that can be read."""
+    try:
+        sheets = json.loads(metadata.get(SHEETS_KEY, "{}"))
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(sheets, dict):
+        return {}
+    return {
+        str(subject): {name: sheet[name] for name in SHEET_COLUMNS if name in sheet}
+        for subject, sheet in sheets.items()
+        if isinstance(sheet, dict)
+    }
 
 
 def text_metadata(schema: pa.Schema) -> dict[str, str]:

@@ -20,6 +20,7 @@ from storage.flex.tables import (
     first_line,
     read_entry,
     read_parquet,
+    sheets_in,
     table_file,
     table_rows,
     text_metadata,
@@ -231,8 +232,9 @@ def agreement_findings(dataset: Path, tables: TopTables) -> list[str]:
             continue
     committed = {row["take_id"] for row in tables.committed()}
     index = tables.metadata["repetitions"].get(GENERATION_KEY)
+    sheets = {subject: sheet or {} for subject, sheet in sheets_in(tables.metadata["subjects"]).items()}
     findings = []
-    for name, expected in table_rows(entries).items():
+    for name, expected in table_rows(entries, sheets).items():
         key = _KEYS[name]
         rows = {tuple(row[part] for part in key): row for row in tables.rows[name] or ()}
         for wanted in expected:

@@ -16,6 +16,7 @@ from lab.errors import FlexCaptureError, LayoutError
 from lab.joints import JOINTS
 from lab.repetitions import Segmentation
 from lab.rig import VIEW_NAME
+from lab.subject import SubjectSheet
 from lab.take import SESSION, SUBJECT, TAKE
 from storage.atomic import write_bytes_atomically
 from storage.flex.entries import TakeEntry, take_entry
@@ -67,6 +68,7 @@ def write_take(
     *,
     excluded_reason: str | None = None,
     notes: tuple[str, ...] = (),
+    sheet: SubjectSheet | None = None,
 ) -> WrittenTake:
     """Write a take into a dataset, or again with what is known better now.
 
@@ -95,7 +97,8 @@ def write_take(
                 raise
             entries[entry.take_id] = entry
             say("tables", 0, 1)
-            write_tables(dataset, entries)
+            said = {} if sheet is None else {entry.take["subject"]: sheet.columns()}
+            write_tables(dataset, entries, sheets=said)
             say("tables", 1, 1)
             sweep(dataset, entries)
     except FlexCaptureError:

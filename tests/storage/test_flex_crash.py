@@ -15,7 +15,7 @@ import pytest
 from lab.aligned import AlignedTake
 from lab.errors import LayoutError
 from lab.take import TakeRecord
-from storage.flex import lock, rebuild_tables, remove_take, validate, write_take
+from storage.flex import lock, rebuild_tables, remove_subject, validate, write_take
 
 
 class KilledError(BaseException):
@@ -113,14 +113,14 @@ def test_killed_anywhere_the_index_is_the_old_one_or_the_new_one(
     assert new.equals(pd.read_parquet(dataset / "repetitions.parquet"))
 
 
-def test_killed_while_a_take_is_taken_out_it_is_out_or_in(raw: Path, tmp_path: Path) -> None:
+def test_killed_while_a_subject_is_taken_out_it_is_out_or_in(raw: Path, tmp_path: Path) -> None:
     for number in range(1, 6):
         dataset = tmp_path / f"d{number}"
         _first(dataset, raw)
         with pytest.MonkeyPatch.context() as patch:
             _die_at(patch, number)
             with pytest.raises(KilledError):
-                remove_take(dataset, flex_takes.make_record().id)
+                remove_subject(dataset, flex_takes.make_record().subject)
         assert [finding for finding in validate(dataset) if "interrupted write" not in finding] == []
         assert rebuild_tables(dataset) == (1 if number == 1 else 0)
         assert validate(dataset) == []

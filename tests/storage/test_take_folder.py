@@ -10,16 +10,13 @@ from lab.take import ClockAnchor, TakeRecord
 from storage import take_folder
 from storage.checksums import SUMS_NAME, digest_of, verify_sums, write_sums
 from storage.take_folder import (
-    append_mark,
+    MARKS_NAME,
     create_take,
     finish_part,
     list_takes,
-    marks_path,
     next_take_name,
     part_path,
-    read_marks,
     read_record,
-    remove_empty_take,
     streams_path,
     write_record,
 )
@@ -114,21 +111,6 @@ def test_missing_records_are_named(tmp_path: Path) -> None:
         read_record(tmp_path)
 
 
-def test_marks_are_appended_and_a_torn_one_spoils_no_other(tmp_path: Path) -> None:
-    assert read_marks(tmp_path) == []
-    append_mark(tmp_path, {"kind": "note", "text": "zwei\nZeilen ü"})
-    with marks_path(tmp_path).open("ab") as file:
-        file.write(b'{"kind": "torn')
-    assert read_marks(tmp_path) == [{"kind": "note", "text": "zwei\nZeilen ü"}]
-    append_mark(tmp_path, {"kind": "bad"})
-    with marks_path(tmp_path).open("ab") as file:
-        file.write(b"[1]\n\xff\n\n")
-    append_mark(tmp_path, {"kind": "retake"})
-    assert [mark["kind"] for mark in read_marks(tmp_path)] == ["note", "bad", "retake"]
-    with pytest.raises(TakeError, match="cannot be written"):
-        append_mark(tmp_path / "none", {})
-
-
 def test_takes_are_listed_in_order(tmp_path: Path) -> None:
     for name in (
         "S2/s/A01-01",
@@ -146,16 +128,6 @@ def test_takes_are_listed_in_order(tmp_path: Path) -> None:
     assert names == ["S1/s/A16-99", "S1/s/A16-100", "S1/t/A16-02", "S1/t/A16-10", "S2/s/A01-01"]
     with pytest.raises(RequestError, match="cannot be listed"):
         list_takes(tmp_path / "none")
-
-
-def test_only_an_empty_take_is_removed(tmp_path: Path) -> None:
-    take = create_take(tmp_path, "S1", "s", "A01")
-    streams_path(take).write_bytes(b"XDF:")
-    assert not remove_empty_take(take)
-    streams_path(take).unlink()
-    assert remove_empty_take(take)
-    assert not take.exists()
-    assert not remove_empty_take(take)
 
 
 def test_parts_get_their_names_and_replace_nothing(tmp_path: Path) -> None:
@@ -182,7 +154,7 @@ def test_checksums_find_what_is_changed_missing_or_new(tmp_path: Path) -> None:
     lines = (tmp_path / SUMS_NAME).read_text().splitlines()
     assert [line.split("  ", 1)[1] for line in lines] == ["a b.xdf", "b.mov", "sub/c.frames"]
     digest = digest_of(tmp_path)
-    append_mark(tmp_path, {"kind": "note"})
+    (tmp_path / MARKS_NAME).write_bytes(b"{}\n")
     assert verify_sums(tmp_path) == []
     write_sums(tmp_path)
     assert digest_of(tmp_path) == digest

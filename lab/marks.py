@@ -1,0 +1,113 @@
+"""What is said of a take after it was recorded, and what the take counts as then. Nothing raw changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lab.actions import ACTIONS, Skill
+from lab.take import SUBJECT, TakeRecord
+
+MarkKind = Literal["amend", "bad", "good", "retake", "note"]
+Clearable = Literal["skill", "load_kg", "expected_repetitions"]
+
+#: The facts of a take that can be set right, and what an operator calls them.
+FACTS: Final = {
+    "subject": "subject",
+    "action": "action",
+    "skill": "skill level",
+    "load_kg": "load in kg",
+    "expected_repetitions": "repetitions asked for",
+}
+
+
+class Mark(BaseModel):
+    """One line of ``marks.jsonl``: who said what of a take, and when (UTC, ISO 8601).
+
+    ``amend`` sets facts right, ``clear`` names those that are not known after all. ``bad`` excludes the take from use,
+    ``retake`` does so because it is to be done again, and ``good`` takes either back. ``text`` is the reason or a note.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    utc: str = Field(max_length=40)
+    who: str = Field(max_length=100)
+    kind: MarkKind
+    text: str = Field("", max_length=2000)
+    subject: str | None = None
+    action: str | None = None
+    skill: Skill | None = None
+    load_kg: float | None = Field(None, ge=0, le=500, allow_inf_nan=False)
+    expected_repetitions: int | None = Field(None, ge=1, le=200)
+    clear: tuple[Clearable, ...] = ()
+
+    @model_validator(mode="after")
+    def _possible(self) -> Mark:
+        if self.subject is not None and not SUBJECT.fullmatch(self.subject):
+            raise ValueError(f"subject '{self.subject}' is not possible; use 1 to 32 letters and digits, such as S12")
+        if self.action is not None and self.action not in ACTIONS:
+            raise ValueError(f"there is no action '{self.action}'; the actions are A01 to A20")
+        if (self.facts or self.clear) and self.kind != "amend":
+            raise ValueError(f"a mark of kind {self.kind} sets nothing right")
+        return self
+
+    @property
+    def facts(self) -> dict[str, str | float | int]:
+        """The facts it sets right, by their names in ``take.json``."""
+        return {name: value for name in FACTS if (value := getattr(self, name)) is not None}
+
+
+class AmendedRecord(TakeRecord):
+    """A take's record with the facts that were set right; the take keeps the id under which it was recorded.
+
+    A new id would change the name under which others know the take, and could be the one of another take.
+    """
+
+    recorded_id: str
+
+    @property
+    def id(self) -> str:
+        """Unique id of the take in a dataset: subject, session and take as they were recorded."""
+        return self.recorded_id
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a take counts as now. ``notes`` are sentences: what was set right, then what was noted, each in order."""
+
+    record: TakeRecord
+    excluded_reason: str | None
+    notes: tuple[str, ...]
+
+
+def set_right(record: TakeRecord, marks: Sequence[Mark]) -> Standing:
+    """Apply marks, in the order they were made, to what a take's record says; the last word on a fact counts."""
+    facts: dict[str, str | float | int | None] = {}
+    excluded: str | None = None
+    notes: list[str] = []
+    for mark in marks:
+        facts |= mark.facts | dict.fromkeys(mark.clear)
+        if mark.kind in {"bad", "retake"}:
+            word = "bad" if mark.kind == "bad" else "to be done again"
+            excluded = f"{word}: {mark.text}" if mark.text else word
+        elif mark.kind == "good":
+            excluded = None
+        if mark.text and mark.kind not in {"bad", "retake"}:
+            notes.append(mark.text)
+    changed = {name: value for name, value in facts.items() if value != getattr(record, name)}
+    if not changed:
+        return Standing(record, excluded, tuple(notes))
+    amended = AmendedRecord.model_validate(record.model_dump() | changed | {"recorded_id": record.id})
+    said = [
+        f"the {FACTS[name]} was set right from {_said(getattr(record, name))} to {_said(changed[name])}"
+        for name in FACTS
+        if name in changed
+    ]
+    return Standing(amended, excluded, (*said, *notes))
+
+
+def _said(value: object) -> str:
+    return "not given" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
