@@ -75,16 +75,19 @@ def record_offline(
     cameras: bool = False,
     rig_path: Path | None = None,
     options: dict[str, Any] | None = None,
+    subject: str = SUBJECT,
+    session: str = SESSION,
+    action: str = "A16",
 ) -> Path:
     """Record one take below ``out``/raw and return its folder. Raises what a recording raises before it begins.
 
     ``options`` replace those of every device that has them, such as ``{"width": 320, "height": 240}``.
     """
-    bound = load_rig(rig_path, {"seed": seed, "repetitions": repetitions, **(options or {})})
+    bound = load_rig(rig_path, {"seed": seed, "repetitions": repetitions, "action": action} | (options or {}))
     devices = tuple(device for device in bound.devices if cameras or not device.entry.is_view)
     reference = bound.rig.reference_view if cameras else None
     bound = BoundRig(bound.rig.model_copy(update={"reference_view": reference}), devices)
-    folder = create_take(out / "raw", SUBJECT, SESSION, "A16")
+    folder = create_take(out / "raw", subject, session, action)
     truth = folder / TRUTH_FOLDER
     streams: list[_Stream] = []
     views: list[ViewRecord] = []
@@ -258,10 +261,10 @@ def _record(
         return ClockAnchor(session_s=session_s, utc=utc, width_s=1e-6)
 
     return TakeRecord(
-        subject=SUBJECT,
-        session=SESSION,
+        subject=folder.parent.parent.name,
+        session=folder.parent.name,
         take=folder.name,
-        action="A16",
+        action=folder.name.partition("-")[0],
         expected_repetitions=repetitions,
         state="complete",
         simulated=True,

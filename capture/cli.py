@@ -10,13 +10,17 @@ import traceback
 
 import click
 
+from capture.commands.amend import amend
 from capture.commands.doctor import doctor
 from capture.commands.rebuild import rebuild
 from capture.commands.record import record
 from capture.commands.recover import recover
 from capture.commands.resegment import resegment
+from capture.commands.status import status
+from capture.commands.subject import subject
 from capture.commands.validate import validate
 from capture.commands.verify import verify
+from capture.commands.withdraw import withdraw
 from lab.errors import FlexCaptureError
 
 _INTERRUPTED = 130
@@ -30,7 +34,19 @@ def group(debug: bool) -> None:
     """Record FLEX-style fitness data: MoCap, cameras, sEMG, heart and breath rate, on one clock."""
 
 
-for _command in (record, resegment, validate, verify, recover, rebuild, doctor):
+for _command in (
+    record,
+    status,
+    amend,
+    subject,
+    withdraw,
+    resegment,
+    validate,
+    verify,
+    recover,
+    rebuild,
+    doctor,
+):
     group.add_command(_command)
 
 

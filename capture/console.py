@@ -10,7 +10,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TextIO, cast
 
+from capture.keyboard import read_key, single_keys
+
 _PLAIN_PERIOD_S: Final = 5.0
+_PIPE_COLUMNS: Final = 160
+#: As often as the rest that is left is drawn, and as often as it is not.
+_CLOCK_PERIOD_S: Final = 0.2
+_IDLE_PERIOD_S: Final = 60.0
+#: A key pressed earlier than this after a question appears was not its answer.
+_DEAF_S: Final = 0.4
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Something the operator can choose with one key: ``shown`` is how the key is written, ``keys`` are those meant."""
+
+    name: str
+    shown: str
+    text: str
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -75,7 +93,12 @@ class Console:
         """Look at what kind of terminal there is."""
         from rich.console import Console as RichConsole
 
-        self._rich = RichConsole(highlight=False, soft_wrap=True, file=cast(TextIO, _Lasting(sys.stdout)))
+        self._rich = RichConsole(
+            highlight=False,
+            soft_wrap=True,
+            file=cast(TextIO, _Lasting(sys.stdout)),
+            width=None if sys.stdout.isatty() else _PIPE_COLUMNS,
+        )
         self._animated = self._rich.is_terminal and not self._rich.is_dumb_terminal
         self.interactive = self._animated and sys.stdin is not None and sys.stdin.isatty()
         self._live: Any = None
@@ -84,6 +107,10 @@ class Console:
     def line(self, text: str, style: str = "") -> None:
         """Print one line. Square brackets in ``text`` are printed as they are."""
         self._rich.print(text, style=style or None, markup=False)
+
+    def render(self, renderable: Any) -> None:
+        """Print a table or styled text of rich."""
+        self._rich.print(renderable)
 
     def error(self, text: str) -> None:
         """Print a sentence about something that failed."""
@@ -106,8 +133,9 @@ class Console:
             self.line(f"*** SIMULATED DEVICES: {names} (for practice and tests only) ***")
 
     def countdown(self, seconds: int) -> None:
-        """Count down aloud to the start."""
+        """Count down to the start, with a tick of the terminal's bell each second."""
         for left in range(seconds, 0, -1):
+            self._rich.bell()
             self._rich.print(f"  starts in {left} …", style="bold", end="\r" if self._animated else "\n")
             time.sleep(1.0)
 
@@ -181,10 +209,56 @@ class Console:
 
         return report
 
+    def choose(self, choices: Sequence[Choice], *, until_s: float | None = None) -> Choice:
+        """Wait for the key of one of the choices; other keys are passed over.
+
+        Keys of the first moment are passed over too: they were meant for what was on the screen before. Until
+        ``until_s`` (monotonic) the rest that is left is shown beside them, and its end is told by the bell.
+        Raises KeyboardInterrupt for Ctrl-C and EOFError where the terminal is gone.
+        """
+        from rich.live import Live
+
+        began_s = time.monotonic()
+        resting = until_s is not None and until_s > began_s
+        with single_keys(), Live(console=self._rich, auto_refresh=False, transient=True) as live:
+            while True:
+                left_s = 0.0 if until_s is None else max(0.0, until_s - time.monotonic())
+                live.update(_choices(choices, left_s), refresh=True)
+                if resting and not left_s:
+                    resting = False
+                    self._rich.bell()
+                key = read_key(_CLOCK_PERIOD_S if left_s else _IDLE_PERIOD_S)
+                if time.monotonic() - began_s < _DEAF_S:
+                    continue
+                for choice in choices:
+                    if key is not None and key in choice.keys:
+                        return choice
+
+    def ask_text(self, question: str) -> str:
+        """Ask for a line of text, without the spaces around it; nothing where the terminal is gone."""
+        self._rich.print(question, end="", markup=False)
+        try:
+            return input().strip()
+        except EOFError:
+            return ""
+
     def ask(self, question: str) -> bool:
         """Ask a yes/no question; no is the answer to anything but a y."""
         self._rich.print(f"{question} [y/N] ", end="", markup=False)
         return input().strip().lower() in {"y", "yes"}
+
+
+def _choices(choices: Sequence[Choice], left_s: float) -> Any:
+    from rich.text import Text
+
+    text = Text()
+    for choice in choices:
+        text.append(f"[{choice.shown}]", style="bold cyan")
+        text.append(f" {choice.text}   ")
+    if left_s:
+        minutes, seconds = divmod(math.ceil(left_s), 60)
+        text.append(f"rest {minutes}:{seconds:02d}", style="bold magenta")
+    return text
 
 
 def _state_style(state: str) -> str:

@@ -1,30 +1,100 @@
-"""Whether Enter was pressed, without waiting for it. Works in Windows and POSIX terminals."""
+"""Keys as they are pressed, and whether Enter was, without waiting for it. For Windows and POSIX terminals."""
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+_POLL_S: Final = 0.02
+_CTRL_C: Final = "\x03"
+_CTRL_D: Final = "\x04"
+_ESCAPE: Final = "\x1b"
+#: What Windows sends before the code of an arrow or function key.
+_WINDOWS_PREFIXES: Final = "\x00\xe0"
 
 
 def enter_pressed() -> bool:
     """Return whether the operator has pressed Enter since the last call."""
     if sys.platform == "win32":
-        import msvcrt
-
-        pressed = False
-        while msvcrt.kbhit():
-            pressed |= msvcrt.getwch() in "\r\n"
-        return pressed
-    import os
-    import select
-
+        return any(key in "\r\n" for key in _windows_keys())
     pressed = False
-    descriptor = sys.stdin.fileno()
-    while select.select([descriptor], [], [], 0)[0]:
-        try:
-            typed = os.read(descriptor, 1024)
-        except OSError:  # the terminal was closed
-            return pressed
+    while _readable(0.0):
+        typed = _read()
         if not typed:
             return pressed
-        pressed |= b"\n" in typed
+        pressed |= "\n" in typed
     return pressed
+
+
+def read_key(timeout_s: float) -> str | None:
+    """Return the next key, in lower case, or None if none comes in time; arrows and the like are no keys.
+
+    Only within ``single_keys``. Raises KeyboardInterrupt for Ctrl-C, EOFError where the terminal is gone.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    if sys.platform == "win32":
+        while not (keys := _windows_keys()):
+            if time.monotonic() >= deadline_s:
+                return None
+            time.sleep(_POLL_S)
+        if _CTRL_C in keys:
+            raise KeyboardInterrupt
+        return keys[0].lower()
+    if not _readable(timeout_s):
+        return None
+    typed = _read()
+    if not typed or typed[0] == _CTRL_D:
+        raise EOFError
+    return None if typed[0] == _ESCAPE else typed[0].lower()
+
+
+@contextmanager
+def single_keys() -> Iterator[None]:
+    """Let keys come one by one, without Enter and unseen; what was typed before is forgotten. Ctrl-C stays itself."""
+    if sys.platform == "win32":
+        _windows_keys()
+        yield
+        return
+    import termios
+    import tty
+
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    tty.setcbreak(descriptor, termios.TCSAFLUSH)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _readable(timeout_s: float) -> bool:
+    import select
+
+    return bool(select.select([sys.stdin.fileno()], [], [], timeout_s)[0])
+
+
+def _read() -> str:
+    """Return what was typed; nothing where the terminal was closed."""
+    import os
+
+    try:
+        return os.read(sys.stdin.fileno(), 1024).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _windows_keys() -> list[str]:
+    keys: list[str] = []
+    if sys.platform == "win32":
+        import msvcrt
+
+        while msvcrt.kbhit():
+            key = msvcrt.getwch()
+            if key in _WINDOWS_PREFIXES:
+                msvcrt.getwch()
+            else:
+                keys.append(key)
+    return keys

@@ -19,7 +19,7 @@ def folder_problems(out: Path, subject: str) -> list[str]:
             return [f"{existing} is not a folder; name another with --out"]
         if not os.access(existing, os.W_OK | os.X_OK):
             return [f"{existing} cannot be written by this user; name another folder with --out"]
-        return [*_dataset_problems(out / "dataset"), *_subject_problems(out / "raw", subject)]
+        return [*_dataset_problems(out / "dataset"), *subject_problems(out / "raw", subject)]
     except OSError as error:
         return [f"{out} cannot be used ({error.strerror or error}); name another folder with --out"]
 
@@ -38,7 +38,7 @@ def _dataset_problems(dataset: Path) -> list[str]:
     return []
 
 
-def _subject_problems(raw: Path, subject: str) -> list[str]:
+def subject_problems(raw: Path, subject: str) -> list[str]:
     """Refuse a subject that differs from another in case alone: on Windows both would share one folder."""
     if not raw.is_dir():
         return []

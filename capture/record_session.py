@@ -1,184 +1,93 @@
-"""What ``record`` does: check what was asked, record a take, make the dataset from it, say how it went."""
+"""What ``record`` does: one take, or a whole session with the operator."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
 
 from capture.console import Console
-from capture.interruption import Interruption
-from capture.output_folder import folder_problems
-from capture.process_take import process_take
-from capture.rig_file import BoundRig, load_rig
-from capture.running_take import FinishedTake, TakePlan
-from capture.take_run import record_take
-from capture.verdict import judge
-from lab.actions import ACTIONS, SKILLS, Action, Skill
+from capture.one_take import record_into_dataset
+from capture.record_request import (
+    PRACTICE_ACTION,
+    AskedSet,
+    CheckedRequest,
+    RecordRequest,
+    check_request,
+    find_action,
+)
+from capture.running_take import TakePlan
+from capture.session_flow import COUNTDOWN_S, lead_session
+from capture.session_plan import last_load_kg, open_sets, plan_session, takes_so_far
 from lab.errors import FlexCaptureError, RequestError
-from lab.take import SESSION, SUBJECT
-from storage.take_folder import next_take_name, read_record
-from sync.report import report_table
+from storage.take_folder import list_takes, next_take_name, read_record
 
-_COUNTDOWN_S = 3
+_REPETITIONS = 10
 
 
-@dataclass(frozen=True)
-class RecordRequest:
-    """The options of ``record`` as they were typed."""
+def record(request: RecordRequest) -> int:
+    """Record what was asked for and return the exit code. Raises FlexCaptureError before anything was recorded.
 
-    subject: str
-    action: str
-    skill: str | None
-    load_kg: float | None
-    reps: int
-    rig: Path | None
-    out: Path
-    session: str | None
-    seed: int | None
-    duration: float | None
-    yes: bool
-    truth: bool
-
-
-def record_one_take(request: RecordRequest) -> int:
-    """Record a take and return the exit code. Raises FlexCaptureError before anything was recorded."""
+    Where an operator sits at a terminal and names no action, the session is led through the protocol. Else it is one
+    take: of the action, of the next set of the playlist, or of the practice action.
+    """
     console = Console()
-    plan = _plan(request)
-    simulated = [device.entry.name for device in plan.rig.devices if device.simulated]
-    if simulated:
-        console.simulated(simulated)
-    _notice_unfinished(plan.raw, plan.subject, console)
-    if not _retake_is_meant(plan, console, ask=console.interactive and not request.yes):
+    with_operator = console.interactive and not request.yes
+    if request.action is not None and (request.playlist or request.protocol or request.shuffle is not None):
+        raise RequestError("--action asks for one take; leave out --playlist, --protocol and --shuffle, or --action")
+    checked = check_request(request)
+    listed = request.playlist or request.protocol or request.shuffle is not None
+    if request.action is None and (with_operator or listed):
+        plan = plan_session(request)
+        if with_operator:
+            _say_simulated(checked, plan.sets[0].asked, console)
+            _notice_unfinished(request.raw, request.subject, console)
+            return lead_session(checked, plan, console)
+        takes = takes_so_far(checked)
+        left = open_sets(plan, takes)
+        if not left:
+            console.line(f"{request.subject} has a usable take of all {len(plan.sets)} actions of {plan.name}")
+            return 0
+        asked = left[0].asked
+        if asked.load_kg is None:
+            asked = replace(asked, load_kg=last_load_kg(asked.action.id, takes))
+    else:
+        action = find_action(request.action or PRACTICE_ACTION)
+        assert action is not None
+        asked = AskedSet(action, request.reps or _REPETITIONS, request.load_kg)
+    return _one_take(checked, asked, console, with_operator=with_operator)
+
+
+def _one_take(checked: CheckedRequest, asked: AskedSet, console: Console, *, with_operator: bool) -> int:
+    _say_simulated(checked, asked, console)
+    _notice_unfinished(checked.request.raw, checked.request.subject, console)
+    plan = checked.plan(asked)
+    if not _retake_is_meant(plan, console, ask=with_operator):
         console.line("nothing was recorded")
         return 0
-    interruption = Interruption()
-    with interruption.installed():
-        try:
-            countdown_s = _COUNTDOWN_S if console.interactive and not request.yes else 0
-            finished = record_take(plan, console, interruption, countdown_s=countdown_s)
-        except KeyboardInterrupt:
-            console.warning("interrupted before the take began; nothing was recorded")
-            return 130
-        return _into_dataset(finished, request.out / "dataset", console, interruption)
+    dataset = checked.request.dataset
+    outcome = record_into_dataset(plan, dataset, console, countdown_s=COUNTDOWN_S if with_operator else 0)
+    if outcome.folder is not None and outcome.code in {0, 1}:
+        console.line(f"next: flex-capture validate {dataset}   or record the next take")
+    return outcome.code
 
 
-def _into_dataset(finished: FinishedTake, dataset: Path, console: Console, interruption: Interruption) -> int:
-    again = f"flex-capture resegment {finished.folder}"
-    for failure in finished.failures:
-        console.error(failure)  # at once, not only with the verdict
-    try:
-        interruption.resume()
-        with console.progress() as progress:
-            processed = process_take(finished.folder, dataset, progress, verify=False)
-    except KeyboardInterrupt:
-        console.warning(f"interrupted; the raw take is safe in {finished.folder}; later type\n  {again}")
-        return 130
-    except FlexCaptureError as error:
-        for problem in error.problems:
-            console.error(problem)
-        console.warning(f"the raw take is safe in {finished.folder}; when that is set right, type\n  {again}")
-        return 3
-    except Exception:
-        console.warning(
-            f"the raw take is safe in {finished.folder}; the dataset was not written; later type\n  {again}"
-        )
-        raise
-    verdict = judge(processed, dataset)
-    console.line(report_table(processed.aligned.reports))
-    console.line(verdict.line, style="bold green" if not verdict.marks and not finished.failures else "bold yellow")
-    for mark in (*verdict.marks, *verdict.remarks):
-        console.warning(f"  {mark}")
-    console.line(f"raw take: {finished.folder}")
-    console.line(f"next: flex-capture validate {dataset}   or record the next take")
-    if finished.failures:
-        return 3
-    return 1 if verdict.marks else 0
-
-
-def _plan(request: RecordRequest) -> TakePlan:
-    """Check everything that can be known beforehand; all mistakes at once."""
-    problems: list[str] = []
-    if not SUBJECT.fullmatch(request.subject):
-        problems.append(f"subject '{request.subject}' is not possible; use 1 to 32 letters and digits, such as S12")
-    action = find_action(request.action)
-    if action is None:
-        known = ", ".join(known.title for known in ACTIONS.values() if known.name_confirmed)
-        problems.append(f"there is no action '{request.action}'; the actions are A01 to A20 ({known})")
-    if request.skill is not None and request.skill not in SKILLS:
-        problems.append(f"there is no skill level '{request.skill}'; the levels are {', '.join(get_args(Skill))}")
-    if request.session is not None and not SESSION.fullmatch(request.session):
-        problems.append(f"session '{request.session}' is not possible; use letters, digits, - and _")
-    rig: BoundRig | None = None
-    try:
-        rig = _rig(request, action)
-    except RequestError as error:
-        problems += error.problems
-    raw = request.out / "raw"
-    problems += folder_problems(request.out, request.subject)
-    if problems or action is None or rig is None:
-        raise RequestError(*problems)
-    return TakePlan(
-        subject=request.subject,
-        session=request.session or _session_of_today(raw / request.subject),
-        action=action,
-        skill=_skill(request.skill),
-        load_kg=request.load_kg,
-        expected_repetitions=request.reps,
-        raw=raw,
-        rig=rig,
-        duration_s=request.duration,
-        truth=request.truth,
-    )
-
-
-def _rig(request: RecordRequest, action: Action | None) -> BoundRig:
-    """Read the rig; simulated devices perform what was asked for."""
-    overrides: dict[str, Any] = {"repetitions": request.reps}
-    if request.seed is not None:
-        overrides["seed"] = request.seed
-    if request.skill in SKILLS:
-        overrides["skill"] = request.skill
-    if action is not None:
-        overrides["action"] = action.id
-    return load_rig(request.rig, overrides)
-
-
-def find_action(text: str) -> Action | None:
-    """Return the action of this id or public name, in any case; None if there is none."""
-    wanted = text.strip().lower()
-    for action in ACTIONS.values():
-        if wanted and wanted in {action.id.lower(), action.name}:
-            return action
-    return None
-
-
-def _skill(text: str | None) -> Skill | None:
-    return next((skill for skill in SKILLS if skill == text), None)
-
-
-def _session_of_today(subject_folder: Path) -> str:
-    """Return the subject's latest session of today, or a new one named by the time of day."""
-    now = datetime.now().astimezone()
-    today = [folder.name for folder in _folders(subject_folder) if folder.name.startswith(f"{now:%Y%m%d}-")]
-    return max(today, default=f"{now:%Y%m%d-%H%M}")
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [entry for entry in folder.iterdir() if entry.is_dir()] if folder.is_dir() else []
+def _say_simulated(checked: CheckedRequest, asked: AskedSet, console: Console) -> None:
+    simulated = [device.entry.name for device in checked.plan(asked).rig.devices if device.simulated]
+    if simulated:
+        console.simulated(simulated)
 
 
 def _notice_unfinished(raw: Path, subject: str, console: Console) -> None:
     """Tell of takes of this subject that were cut off: their bytes are kept, nothing touches them."""
-    for session in _folders(raw / subject):
-        for take in _folders(session):
-            try:
-                unfinished = read_record(take).state == "recording"
-            except FlexCaptureError:
-                continue
-            if unfinished:
-                console.warning(f"{take} was cut off, its files are kept; type\n  flex-capture recover {take}")
+    for take in list_takes(raw) if (raw / subject).is_dir() else []:
+        if take.parent.parent.name != subject:
+            continue
+        try:
+            unfinished = read_record(take).state == "recording"
+        except FlexCaptureError:
+            continue
+        if unfinished:
+            console.warning(f"{take} was cut off, its files are kept; type\n  flex-capture recover {take}")
 
 
 def _retake_is_meant(plan: TakePlan, console: Console, *, ask: bool) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from capture.console import Console
 from capture.process_take import out_of, process_take
-from capture.verdict import judge
+from capture.verdict import say_verdict
 from lab.errors import FlexCaptureError, RequestError
 from storage.take_folder import list_takes, record_path
 
@@ -34,11 +34,7 @@ def resegment_takes(paths: Sequence[Path], dataset: Path | None) -> int:
 def _resegment(take: Path, dataset: Path, console: Console) -> int:
     with console.progress() as progress:
         processed = process_take(take, dataset, progress, verify=True)
-    verdict = judge(processed, dataset)
-    console.line(f"  {verdict.line}")
-    for mark in (*verdict.marks, *verdict.remarks):
-        console.warning(f"  {mark}")
-    return 1 if verdict.marks else 0
+    return 0 if say_verdict(processed, dataset, console, report=False, indent="  ") else 1
 
 
 def takes_below(paths: Sequence[Path]) -> list[Path]:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from capture.console import Console
 from capture.process_take import ProcessedTake
 from lab.aligned import StreamReport
 from lab.take import TakeRecord
+from sync.report import report_table
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,19 @@ def judge(processed: ProcessedTake, dataset: Path) -> Verdict:
     said = dict.fromkeys((*_record_marks(processed.aligned.record), *processed.damage, *marks, *_stream_marks(reports)))
     remarks = (text for text in dict.fromkeys((*doubts, *processed.remarks)) if text not in said)
     return Verdict(line, tuple(said), tuple(remarks))
+
+
+def say_verdict(
+    processed: ProcessedTake, dataset: Path, console: Console, *, report: bool, failed: bool = False, indent: str = ""
+) -> bool:
+    """Tell how a take stands, with the table of its streams if ``report``; return whether it is in order."""
+    verdict = judge(processed, dataset)
+    if report:
+        console.line(report_table(processed.aligned.reports))
+    console.line(indent + verdict.line, style="bold green" if not verdict.marks and not failed else "bold yellow")
+    for mark in (*verdict.marks, *verdict.remarks):
+        console.warning(f"{indent}  {mark}")
+    return not verdict.marks
 
 
 def _record_marks(record: TakeRecord) -> list[str]:

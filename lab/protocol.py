@@ -31,6 +31,7 @@ class Protocol(BaseModel):
 
     name: str = Field(min_length=1, description="What the lab calls this protocol.")
     repetitions: int = Field(10, ge=1, le=200, description="Repetitions in a take.")
+    rest_s: float = Field(60.0, ge=0, le=3600, description="Rest between two sets, in seconds.")
     action: tuple[ProtocolAction, ...] = Field(min_length=1, description="The actions, in the order of a session.")
 
     @model_validator(mode="after")

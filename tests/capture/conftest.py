@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from small_rigs import MOCAP
+
 
 @pytest.fixture
 def write_rig(tmp_path: Path) -> Callable[..., Path]:
@@ -48,3 +50,26 @@ def flex_capture(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         return Outcome(int(left.value.code or 0), shown.out, shown.err)
 
     return run
+
+
+@pytest.fixture
+def offline_take(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Make a raw take of one MoCap repetition below ``tmp_path/out``, faster than it would take to record it."""
+    monkeypatch.syspath_prepend(str(project / "benchmarks"))
+    rig = tmp_path / "offline.toml"
+    rig.write_text(f'name = "offline"\n{MOCAP}', encoding="utf-8")
+
+    def make(subject: str = "S12", session: str = "20261122-0930", action: str = "A16", **options: object) -> Path:
+        from offline_take import record_offline
+
+        return record_offline(
+            tmp_path / "out",
+            rig_path=rig,
+            repetitions=2,
+            subject=subject,
+            session=session,
+            action=action,
+            options=dict(options),
+        )
+
+    return make

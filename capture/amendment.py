@@ -1,0 +1,115 @@
+"""Something said of a take later: a mark beside the raw take, and the dataset follows."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from capture.console import Console
+from capture.output_folder import subject_problems
+from capture.process_take import ProcessedTake, process_take
+from capture.record_request import find_action, unknown_action
+from capture.resegmentation import dataset_beside
+from capture.take_history import find_take
+from capture.verdict import say_verdict
+from lab.errors import FlexCaptureError, RequestError, TakeError
+from lab.marks import FACTS, Mark
+from storage.marks_file import append_mark, marks_path
+from storage.take_folder import read_record
+
+_LONGEST_NAME: Final = 100
+_CLEARABLE: Final = {"load-kg": "load_kg", "skill": "skill", "reps": "expected_repetitions"}
+
+
+def amend_take(
+    named: str,
+    *,
+    out: Path,
+    dataset: Path | None,
+    action: str | None,
+    reps: int | None,
+    clear: Sequence[str],
+    note: str | None,
+    bad: str | None,
+    good: bool,
+    **facts: Any,
+) -> int:
+    """Do what ``amend`` was asked for and return the exit code. Raises RequestError before anything is marked."""
+    take = find_take(named, out / "raw")
+    target = dataset or dataset_beside(take)
+    if bad is not None and good:
+        raise RequestError("a take is either --bad or --good")
+    if action is not None:
+        known = find_action(action)
+        if known is None:
+            raise RequestError(unknown_action(action))
+        facts["action"] = known.id
+    subject = facts.get("subject")
+    if subject is not None:
+        problems = subject_problems(take.absolute().parents[2], subject)
+        if problems:
+            raise RequestError(*problems)
+    facts = {name: value for name, value in (facts | {"expected_repetitions": reps}).items() if value is not None}
+    cleared = [_CLEARABLE[name] for name in dict.fromkeys(clear)]
+    both = [name for name in cleared if name in facts]
+    if both:
+        raise RequestError(f"{FACTS[both[0]]} is either given or cleared")
+    marks = [new_mark("amend", clear=cleared, **facts)] if facts or cleared else []
+    marks += [new_mark(kind, text) for kind, text in (("bad", bad), ("note", note)) if text is not None]
+    marks += [new_mark("good")] if good else []
+    if not marks:
+        raise RequestError(
+            "nothing was said of the take; give --subject, --action, --load-kg, --note or another option"
+        )
+    console = Console()
+    try:
+        processed = mark_take(take, marks, target, console)
+    except RequestError:
+        raise
+    except FlexCaptureError as error:
+        sentence = f"what was said is kept in {marks_path(take)}; later type `flex-capture resegment {take}`"
+        raise TakeError(*error.problems, sentence) from None
+    console.line(f"{take}:")
+    return 0 if say_verdict(processed, target, console, report=False, indent="  ") else 1
+
+
+def new_mark(kind: str, text: str = "", **said: Any) -> Mark:
+    """Return a mark of now by the user of this computer. Raises RequestError for what is not possible."""
+    try:
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return Mark.model_validate({"utc": now, "who": _who(), "kind": kind, "text": _clean(text)} | said)
+    except ValidationError as error:
+        problems = [str(details["msg"]).removeprefix("Value error, ") for details in error.errors()]
+        raise RequestError(*problems) from None
+
+
+def mark_take(take: Path, marks: list[Mark], dataset: Path, console: Console, *, verify: bool = True) -> ProcessedTake:
+    """Append marks to a take and write it into the dataset as it counts now.
+
+    The marks are kept even if the dataset cannot be written; the take can be written again at any time. Raises
+    RequestError, and nothing is marked, where the take is still being recorded or must be recovered first.
+    """
+    if read_record(take).state == "recording":
+        raise RequestError(f"{take} was not closed; run `flex-capture recover {take}`, then mark it")
+    for mark in marks:
+        append_mark(take, mark)
+    with console.progress() as progress:
+        return process_take(take, dataset, progress, verify=verify)
+
+
+def _who() -> str:
+    try:
+        return _clean(getpass.getuser())[:_LONGEST_NAME]
+    except Exception:  # noqa: BLE001 - a computer without user names: then nobody's name is written
+        return ""
+
+
+def _clean(text: str) -> str:
+    """Return what was typed in a form that every file can hold: no lone surrogates, no control characters."""
+    whole = text.encode("utf-8", "replace").decode("utf-8")
+    return "".join(letter if letter.isprintable() else " " for letter in whole).strip()

@@ -1,0 +1,64 @@
+"""One take from the plan to the dataset, and what the operator is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from capture.console import Console
+from capture.interruption import Interruption
+from capture.process_take import process_take
+from capture.running_take import FinishedTake, TakePlan
+from capture.take_run import record_take
+from capture.verdict import say_verdict
+from lab.errors import FlexCaptureError
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class TakeOutcome:
+    """How a take went: ``folder`` is None where nothing was recorded, ``code`` the exit code it asks for."""
+
+    folder: Path | None
+    code: int
+
+
+def record_into_dataset(plan: TakePlan, dataset: Path, console: Console, *, countdown_s: int) -> TakeOutcome:
+    """Record one take and write it into the dataset. Raises FlexCaptureError before anything was recorded."""
+    interruption = Interruption()
+    with interruption.installed():
+        try:
+            finished = record_take(plan, console, interruption, countdown_s=countdown_s)
+        except KeyboardInterrupt:
+            console.warning("interrupted before the take began; nothing was recorded")
+            return TakeOutcome(None, INTERRUPTED)
+        return TakeOutcome(finished.folder, _into_dataset(finished, dataset, console, interruption))
+
+
+def _into_dataset(finished: FinishedTake, dataset: Path, console: Console, interruption: Interruption) -> int:
+    again = f"flex-capture resegment {finished.folder}"
+    for failure in finished.failures:
+        console.error(failure)  # at once, not only with the verdict
+    try:
+        interruption.resume()
+        with console.progress() as progress:
+            processed = process_take(finished.folder, dataset, progress, verify=False)
+    except KeyboardInterrupt:
+        console.warning(f"interrupted; the raw take is safe in {finished.folder}; later type\n  {again}")
+        return INTERRUPTED
+    except FlexCaptureError as error:
+        for problem in error.problems:
+            console.error(problem)
+        console.warning(f"the raw take is safe in {finished.folder}; when that is set right, type\n  {again}")
+        return 3
+    except Exception:
+        console.warning(
+            f"the raw take is safe in {finished.folder}; the dataset was not written; later type\n  {again}"
+        )
+        raise
+    in_order = say_verdict(processed, dataset, console, report=True, failed=bool(finished.failures))
+    console.line(f"raw take: {finished.folder}")
+    if finished.failures:
+        return 3
+    return 0 if in_order else 1

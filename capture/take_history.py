@@ -1,0 +1,108 @@
+"""What was recorded of whom so far, as the raw takes and what was said of them later tell it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import FlexCaptureError, RequestError
+from lab.marks import Standing, set_right
+from lab.take import SESSION, SUBJECT, TAKE, Candidate, current_take
+from storage.marks_file import read_marks
+from storage.take_folder import list_takes, read_record, record_path
+
+
+@dataclass(frozen=True)
+class PastTake:
+    """A raw take and what it counts as now."""
+
+    folder: Path
+    standing: Standing
+
+    @property
+    def take_id(self) -> str:
+        """Id of the take."""
+        return self.standing.record.id
+
+    @property
+    def subject(self) -> str:
+        """The subject it counts for."""
+        return self.standing.record.subject
+
+    @property
+    def action(self) -> str:
+        """The action it counts for."""
+        return self.standing.record.action
+
+    @property
+    def usable(self) -> bool:
+        """Whether it was closed and nobody said that it is not to be used."""
+        return self.standing.excluded_reason is None and self.standing.record.state != "recording"
+
+    @property
+    def candidate(self) -> Candidate:
+        """What decides whether it is the one that counts."""
+        record = self.standing.record
+        return Candidate(
+            take_id=record.id,
+            usable=self.standing.excluded_reason is None,
+            complete=record.state == "complete",
+            started_utc=record.started.utc,
+            series=record.id.rsplit("-", 1)[0],
+            number=int(record.take.rsplit("-", 1)[1]),
+        )
+
+
+def past_take(folder: Path) -> PastTake:
+    """Read what one take counts as. Raises TakeError."""
+    return PastTake(folder, set_right(read_record(folder), read_marks(folder)[0]))
+
+
+def read_history(raw: Path, subject: str | None = None) -> tuple[list[PastTake], list[str]]:
+    """Read all takes of ``raw``, of one subject if named; and a sentence for each that cannot be read.
+
+    Takes lie under the subject they were recorded as and are found under the one they count for.
+    """
+    takes: list[PastTake] = []
+    problems: list[str] = []
+    for folder in list_takes(raw) if raw.is_dir() else []:
+        try:
+            takes.append(past_take(folder))
+        except FlexCaptureError as error:
+            problems += error.problems
+    return [take for take in takes if subject in {None, take.subject}], problems
+
+
+def that_counts(takes: Sequence[PastTake]) -> PastTake:
+    """Return, of several takes of one subject and action, the one that counts; of several sessions the last one's."""
+    last_session = max(takes, key=lambda take: (take.usable, take.standing.record.started.utc)).standing.record.session
+    of_session = {take.take_id: take for take in takes if take.standing.record.session == last_session}
+    return of_session[current_take(take.candidate for take in of_session.values())]
+
+
+def by_action(takes: Iterable[PastTake]) -> dict[str, list[PastTake]]:
+    """Return takes by the action they count for, in the order they were given."""
+    groups: dict[str, list[PastTake]] = {}
+    for take in takes:
+        groups.setdefault(take.action, []).append(take)
+    return groups
+
+
+def find_take(named: str, raw: Path) -> Path:
+    """Return the folder of a take that was named by its path or by its id in the dataset.
+
+    Raises RequestError where there is none.
+    """
+    path = Path(named)
+    if record_path(path).exists():
+        return path
+    subject, _, rest = named.partition("_")
+    session, _, take = rest.rpartition("_")
+    if os.sep not in named and SUBJECT.fullmatch(subject) and SESSION.fullmatch(session) and TAKE.fullmatch(take):
+        folder = raw / subject / session / take
+        if record_path(folder).exists():
+            return folder
+        raise RequestError(f"there is no take '{named}' in {raw}; `flex-capture status` lists what there is")
+    raise RequestError(f"{named} is no raw take; give its folder, or its id such as S12_20261122-0930_A16-01")
