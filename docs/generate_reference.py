@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
@@ -20,16 +21,21 @@ from pydantic.fields import FieldInfo
 from calibration.markers import packaged_map, packaged_map_names
 from capture.cli import group
 from drivers.registry import BUILT_IN, find_driver
+from lab.actions import ACTIONS
 from lab.joints import JOINTS
 from lab.marker_map import MarkerMap
+from lab.marks import Mark
+from lab.playlist import Playlist, PlaylistSet
+from lab.protocol import Protocol, ProtocolAction
 from lab.rig import DeviceEntry, LslSettings, Rig
+from lab.subject import SubjectSheet
 from storage.flex.columns import FRAMES, STANDARD_VIEWS, TOP_TABLES, Column
 from storage.flex.description import dataset_description
 
 REFERENCE: Final = Path(__file__).resolve().parent / "reference"
 
 _MADE_BY: Final = "<!-- Made from the code by docs/generate_reference.py; do not edit. -->"
-_WORDS: Final[dict[Any, str]] = {str: "text", bool: "true or false", int: "whole number", float: "number"}
+_WORDS: Final[dict[Any, str]] = {str: "text", bool: "true or false", int: "whole number", float: "number", date: "date"}
 
 
 def pages() -> dict[str, str]:
@@ -38,6 +44,7 @@ def pages() -> dict[str, str]:
         "commands.md": _commands,
         "layout.md": _layout,
         "marker-maps.md": _marker_maps,
+        "protocol.md": _protocol,
         "rig.md": _rig,
     }
     return {name: "\n".join(make()).rstrip() + "\n" for name, make in makers.items()}
@@ -81,7 +88,7 @@ def _parameters(command: click.Command) -> Iterable[str]:
     for option in command.params:
         if not isinstance(option, click.Option):
             continue
-        names = ", ".join(f"`{name}`" for name in option.opts)
+        names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
         rows.append((names, _option_value(option), _option_default(option), option.help or ""))
     if rows:
         yield from _table(("option", "value", "default", "meaning"), rows)
@@ -205,6 +212,51 @@ def _number(value: float | None) -> str:
         return "…"
     short = f"{value:g}"
     return short.replace("e+0", "e") if float(short) == value else repr(value)
+
+
+# -- protocol ---------------------------------------------------------------------------------------------------
+
+
+def _protocol() -> Iterable[str]:
+    yield from ("# Protocols, playlists, subjects' sheets and marks", "", _MADE_BY, "")
+    yield from ("The files are TOML, but for the marks. A key that is not listed here is refused.", "")
+    yield from (
+        "## Protocol",
+        "",
+        "What `record --protocol FILE` takes; the packaged one is FLEX's twenty actions.",
+        "",
+    )
+    yield from _fields(Protocol, without=("action",))
+    yield from ("### `[[action]]`", "", "One for each action, in the order of a session.", "")
+    yield from _fields(ProtocolAction)
+    yield from ("## Playlist", "", f"What `record --playlist FILE` takes. {_doc(Playlist)}", "")
+    yield from _fields(Playlist, without=("set",))
+    yield from ("### `[[set]]`", "", _doc(PlaylistSet), "")
+    yield from _fields(PlaylistSet)
+    yield from ("## Subject's sheet", "", _doc(SubjectSheet), "")
+    yield from _fields(SubjectSheet)
+    yield from ("## Marks", "", _doc(Mark), "", "Each line is a JSON object with some of these keys:", "")
+    yield from _fields(Mark)
+    yield from (
+        "## The twenty actions",
+        "",
+        "Names that are not confirmed, and all but id and implement, are ours.",
+        "",
+    )
+    rows = [
+        (
+            action.id,
+            action.implement,
+            action.name,
+            "yes" if action.name_confirmed else "no",
+            action.family.replace("_", " "),
+            ", ".join(action.phases),
+            action.sides.replace("_", " "),
+            ", ".join(target.replace("_", " ") for target in action.targets),
+        )
+        for action in ACTIONS.values()
+    ]
+    yield from _table(("id", "implement", "name", "confirmed", "family", "phases", "sides", "target muscles"), rows)
 
 
 # -- layout ----------------------------------------------------------------------------------------------------

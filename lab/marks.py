@@ -33,16 +33,16 @@ class Mark(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    utc: str = Field(max_length=40)
-    who: str = Field(max_length=100)
-    kind: MarkKind
-    text: str = Field("", max_length=2000)
-    subject: str | None = None
-    action: str | None = None
-    skill: Skill | None = None
-    load_kg: float | None = Field(None, ge=0, le=500, allow_inf_nan=False)
-    expected_repetitions: int | None = Field(None, ge=1, le=200)
-    clear: tuple[Clearable, ...] = ()
+    utc: str = Field(max_length=40, description="When it was said, in UTC, ISO 8601.")
+    who: str = Field(max_length=100, description="Who said it: the user of the computer.")
+    kind: MarkKind = Field(description="What kind of thing is said.")
+    text: str = Field("", max_length=2000, description="The reason, or a note.")
+    subject: str | None = Field(None, description="The subject it was.")
+    action: str | None = Field(None, description="The action it was, A01 to A20.")
+    skill: Skill | None = Field(None, description="The skill level it was.")
+    load_kg: float | None = Field(None, ge=0, le=500, allow_inf_nan=False, description="The load it was, in kg.")
+    expected_repetitions: int | None = Field(None, ge=1, le=200, description="The repetitions that were asked for.")
+    clear: tuple[Clearable, ...] = Field((), description="Facts that are not known after all.")
 
     @model_validator(mode="after")
     def _possible(self) -> Mark:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import secrets
+import signal
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
@@ -102,3 +105,30 @@ def _nothing_left_behind() -> Iterator[None]:
         if time.monotonic() > deadline_s:
             pytest.fail(f"left behind: {', '.join(left)}")
         time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def flex_capture(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Run the command line as the console script does, in this process."""
+
+    def run(*arguments: object) -> Outcome:
+        from capture.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["flex-capture", *(str(argument) for argument in arguments)])
+        on_ctrl_c = signal.getsignal(signal.SIGINT)  # the command line lets go of it at its end
+        try:
+            with pytest.raises(SystemExit) as left:
+                main()
+        finally:
+            signal.signal(signal.SIGINT, on_ctrl_c)
+        shown = capsys.readouterr()
+        return Outcome(int(left.value.code or 0), shown.out, shown.err)
+
+    return run

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,33 +20,6 @@ def write_rig(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def flex_capture(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """Run the command line as the console script does, in this process."""
-
-    def run(*arguments: object) -> Outcome:
-        from capture.cli import main
-
-        monkeypatch.setattr(sys, "argv", ["flex-capture", *(str(argument) for argument in arguments)])
-        on_ctrl_c = signal.getsignal(signal.SIGINT)  # the command line lets go of it at its end
-        try:
-            with pytest.raises(SystemExit) as left:
-                main()
-        finally:
-            signal.signal(signal.SIGINT, on_ctrl_c)
-        shown = capsys.readouterr()
-        return Outcome(int(left.value.code or 0), shown.out, shown.err)
-
-    return run
 
 
 @pytest.fixture

@@ -16,13 +16,15 @@ import pytest
 from capture.cli import group
 from drivers.registry import find_driver
 from lab.marker_map import MarkerMap
+from lab.playlist import Playlist
 from lab.rig import Rig
+from lab.subject import SubjectSheet
 from storage.toml_file import read_toml
 
 TUTORIAL = "docs/tutorial/first-take.md"
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_INLINE = re.compile(r"`(flex-capture [^`]+)`")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`(flex-capture [^`]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
@@ -38,7 +40,7 @@ def documents(project: Path) -> list[Path]:
 
 
 def fences(text: str) -> list[Fence]:
-    return [Fence(match[1], match[2]) for match in _FENCE.finditer(text)]
+    return [Fence(match[1], match[2]) for match in FENCE.finditer(text)]
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -54,6 +56,17 @@ def commands(text: str) -> Iterator[list[str]]:
                 words = []
             else:
                 words.append(word)
+
+
+def globbed(words: list[str], folder: Path) -> list[str]:
+    """Replace names with a ``*`` as a shell does."""
+    return [
+        found
+        for word in words
+        for found in (
+            sorted(path.relative_to(folder).as_posix() for path in folder.glob(word)) if "*" in word else [word]
+        )
+    ]
 
 
 def problem_of(words: list[str]) -> str | None:
@@ -89,7 +102,7 @@ def unknown_in(inline: str) -> str | None:
 
 
 def anchors(text: str) -> set[str]:
-    without_code = _FENCE.sub("", text)
+    without_code = FENCE.sub("", text)
     return {
         re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in _HEADING.findall(without_code)
     }
@@ -97,7 +110,7 @@ def anchors(text: str) -> set[str]:
 
 def broken_links(document: Path) -> list[str]:
     broken = []
-    for target in _LINK.findall(_FENCE.sub("", document.read_text(encoding="utf-8"))):
+    for target in _LINK.findall(FENCE.sub("", document.read_text(encoding="utf-8"))):
         if re.match(r"[a-z]+:", target):
             continue
         name, _, anchor = target.partition("#")
@@ -126,7 +139,7 @@ def test_every_command_that_is_mentioned_exists(project: Path) -> None:
     problems = [
         f"{document.relative_to(project)}: {mention}"
         for document in documents(project)
-        for mention in _INLINE.findall(_FENCE.sub("", document.read_text(encoding="utf-8")))
+        for mention in INLINE.findall(FENCE.sub("", document.read_text(encoding="utf-8")))
         if unknown_in(mention)
     ]
     assert not problems, "\n".join(problems)
@@ -141,7 +154,7 @@ def test_every_relative_link_leads_somewhere(project: Path) -> None:
     assert not problems, "\n".join(problems)
 
 
-def test_every_rig_and_marker_map_that_is_shown_is_valid(project: Path, tmp_path: Path) -> None:
+def test_every_file_that_is_shown_is_valid(project: Path, tmp_path: Path) -> None:
     shown = tmp_path / "shown.toml"
     checked = 0
     for document in documents(project):
@@ -152,12 +165,16 @@ def test_every_rig_and_marker_map_that_is_shown_is_valid(project: Path, tmp_path
             content = read_toml(shown)
             if "joints" in content:
                 MarkerMap.model_validate(content)
+            elif "order" in content or "set" in content:
+                Playlist.model_validate(content)
+            elif "skill" in content:
+                SubjectSheet.model_validate(content)
             else:  # a part of a rig is shown, too
                 some_device = [{"name": "mocap", "driver": "simulated.mocap"}]
                 for entry in Rig.model_validate({"name": "shown", "device": some_device} | content).device:
                     find_driver(entry.driver).Config.model_validate(entry.options)
             checked += 1
-    assert checked >= 4
+    assert checked >= 7
 
 
 def test_the_checks_find_mistakes(tmp_path: Path) -> None:
@@ -185,7 +202,7 @@ def test_the_tutorial_does_what_it_says(project: Path, tmp_path: Path) -> None:
     outputs = {}
     for fence in fences((project / TUTORIAL).read_text(encoding="utf-8")):
         if fence.language == "bash":
-            runs = [(" ".join(words), [*program, *words]) for words in commands(fence.text)]
+            runs = [(" ".join(words), [*program, *globbed(words, tmp_path)]) for words in commands(fence.text)]
         elif fence.language == "python":
             runs = [("python", [sys.executable, "-c", fence.text])]
         else:
@@ -204,7 +221,9 @@ def test_the_tutorial_does_what_it_says(project: Path, tmp_path: Path) -> None:
             assert done.returncode == 0, f"{name}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
             outputs[name] = done.stdout
     assert "ready to record" in outputs["doctor"]
-    assert "10 of 10 repetitions · 8 streams in sync" in outputs["record --subject S12"]
+    assert "10 of 10 repetitions · 8 streams in sync" in outputs["record --subject S12 --action squat"]
+    assert "1/20" in outputs["status"]
+    assert "set right from not given to 40" in outputs["amend flex-data/raw/S12/*/A16-01 --load-kg 40 --note practice"]
     assert "flex-data/dataset: valid" in outputs["validate flex-data/dataset"]
     assert "rep10" in outputs["python"]
     assert "10 of 10 repetitions" in outputs["resegment flex-data/raw"]

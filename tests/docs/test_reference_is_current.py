@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PAGES = ("commands.md", "layout.md", "marker-maps.md", "rig.md")
+PAGES = ("commands.md", "layout.md", "marker-maps.md", "protocol.md", "rig.md")
 
 
 def generate(project: Path, *options: object, seed: str = "0") -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,105 @@
+"""Every complete command in the documents is typed, in a folder where what it names is there."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from test_docs_commands import FENCE, INLINE, commands, documents, fences, globbed, problem_of
+
+from storage.marks_file import marks_path
+
+RIG = """
+name = "our lab"
+
+[[device]]
+name = "mocap"
+driver = "simulated.mocap"
+
+[[device]]
+name = "emg"
+driver = "simulated.emg"
+"""
+PLAYLIST = 'name = "legs first"\norder = ["A16", "A17"]\n'
+TAKE = "flex-data/raw/S12/20261123-0930/A16-01"
+#: Commands that go on until they are stopped, and what stops them.
+ENDLESS = {"record": ("--duration", "2")}
+#: Pages whose commands are placeholders of their own kind, made from the code.
+NOT_TYPED = {"reference"}
+
+
+def complete_commands(project: Path) -> list[tuple[str, ...]]:
+    found: dict[tuple[str, ...], None] = {}
+    for document in documents(project):
+        if document.parent.name in NOT_TYPED:
+            continue
+        text = document.read_text(encoding="utf-8")
+        for fence in fences(text):
+            if fence.language in {"bash", "sh", "console"}:
+                found |= dict.fromkeys(tuple(words) for words in commands(fence.text))
+        for mention in INLINE.findall(FENCE.sub("", text)):
+            words = shlex.split(mention)[1:]
+            if "…" not in mention and problem_of(words) is None:
+                found[tuple(words)] = None
+    return list(found)
+
+
+@pytest.fixture
+def lab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with all that the documents name: rig, playlist, protocol, examples, one take in a dataset, a sheet."""
+    from capture.process_take import process_take
+
+    monkeypatch.syspath_prepend(str(project / "benchmarks"))
+    from offline_take import record_offline
+
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    (lab / "lab.toml").write_text(RIG, encoding="utf-8")
+    (lab / "legs.toml").write_text(PLAYLIST, encoding="utf-8")
+    shutil.copy(project / "capture" / "protocols" / "flex20.toml", lab / "our-lab.toml")
+    shutil.copytree(project / "examples", lab / "examples")
+    out = lab / "flex-data"
+    take = record_offline(out, rig_path=lab / "lab.toml", repetitions=2, session="20261123-0930")
+    assert take == lab / TAKE
+    process_take(take, out / "dataset", lambda *_: None, verify=False)
+    (out / "subjects").mkdir()
+    (out / "subjects" / "S12.toml").write_text('skill = "novice"\n', encoding="utf-8")
+    return lab
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_command_in_the_documents_does_what_it_says(
+    project: Path,
+    lab: Path,
+    tmp_path: Path,
+    data_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flex_capture: Callable[..., object],
+) -> None:
+    monkeypatch.setenv("FLEX_TEST_DATA", str(data_folder))
+    typed, problems = 0, []
+    for words in complete_commands(project):
+        folder = tmp_path / "now"
+        shutil.copytree(lab, folder)
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "stdin", io.StringIO("S12\n"))
+        named = globbed(list(words), folder)
+        command = next((word for word in words if not word.startswith("-")), "")
+        done = flex_capture(*named, *ENDLESS.get(command, ()))
+        if done.code not in {0, 1} or "Traceback" in done.err:
+            problems.append(f"flex-capture {shlex.join(words)}: exit code {done.code}\n{done.out}{done.err}")
+        if command == "amend":
+            assert marks_path(folder / TAKE).exists(), words
+        if command == "withdraw":
+            assert not list((folder / "flex-data").rglob("*S12*")), done.out
+        monkeypatch.chdir(tmp_path)
+        shutil.rmtree(folder)
+        typed += 1
+    assert not problems, "\n".join(problems)
+    assert typed >= 30
