@@ -104,13 +104,13 @@ class Console:
         self._live: Any = None
         self._last_plain_s = -_PLAIN_PERIOD_S
 
-    def line(self, text: str, style: str = "") -> None:
-        """Print one line. Square brackets in ``text`` are printed as they are."""
-        self._rich.print(text, style=style or None, markup=False)
+    def line(self, text: str, style: str = "", *, wrap: bool = False) -> None:
+        """Print one line, broken between words if ``wrap``. Square brackets in ``text`` are printed as they are."""
+        self._rich.print(text, style=style or None, markup=False, soft_wrap=not wrap)
 
     def render(self, renderable: Any) -> None:
         """Print a table or styled text of rich."""
-        self._rich.print(renderable)
+        self._rich.print(renderable, soft_wrap=False)
 
     def error(self, text: str) -> None:
         """Print a sentence about something that failed."""

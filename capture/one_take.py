@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +19,14 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class TakeOutcome:
-    """How a take went: ``folder`` is None where nothing was recorded, ``code`` the exit code it asks for."""
+    """How a take went: ``folder`` is None where nothing was recorded, ``code`` the exit code it asks for.
+
+    ``stopped_s`` is when it had stopped, on the monotonic clock.
+    """
 
     folder: Path | None
     code: int
+    stopped_s: float
 
 
 def record_into_dataset(plan: TakePlan, dataset: Path, console: Console, *, countdown_s: int) -> TakeOutcome:
@@ -32,8 +37,9 @@ def record_into_dataset(plan: TakePlan, dataset: Path, console: Console, *, coun
             finished = record_take(plan, console, interruption, countdown_s=countdown_s)
         except KeyboardInterrupt:
             console.warning("interrupted before the take began; nothing was recorded")
-            return TakeOutcome(None, INTERRUPTED)
-        return TakeOutcome(finished.folder, _into_dataset(finished, dataset, console, interruption))
+            return TakeOutcome(None, INTERRUPTED, time.monotonic())
+        stopped_s = time.monotonic()
+        return TakeOutcome(finished.folder, _into_dataset(finished, dataset, console, interruption), stopped_s)
 
 
 def _into_dataset(finished: FinishedTake, dataset: Path, console: Console, interruption: Interruption) -> int:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from capture.resegmentation import takes_below
 from capture.take_json import closed_view
 from lab.errors import FlexCaptureError, RequestError, TakeError
 from lab.take import Event, TakeRecord
 from storage.checksums import SUMS_NAME, write_sums
-from storage.take_folder import finish_part, part_path, read_record, streams_path, write_record
+from storage.take_folder import (
+    ALIVE_S,
+    finish_part,
+    is_being_written,
+    part_path,
+    read_record,
+    streams_path,
+    write_record,
+)
 from storage.xdf_reader import XdfFile, read_xdf
-
-#: A recorder that lives writes at least a boundary every second.
-_ALIVE_S: Final = 5.0
 
 
 def recover_takes(paths: Sequence[Path]) -> tuple[list[str], bool]:
@@ -49,8 +52,8 @@ def recover_take(folder: Path) -> list[str]:
             return [f"{folder}: its checksums were missing and are written now"]
         return [f"{folder} is {record.state}; there is nothing to recover"]
     part = part_path(streams_path(folder))
-    if part.exists() and time.time() - part.stat().st_mtime < _ALIVE_S:
-        raise RequestError(f"{folder} is being written; if its recorder is gone, try again in {_ALIVE_S:.0f} s")
+    if is_being_written(folder):
+        raise RequestError(f"{folder} is being written; if its recorder is gone, try again in {ALIVE_S:.0f} s")
     if part.exists():
         finish_part(streams_path(folder))
     if not streams_path(folder).exists():

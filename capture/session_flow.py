@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -116,7 +115,7 @@ def _one_set(session: _Session, planned: PlannedSet) -> bool:
     session.code = max(session.code, outcome.code)
     if outcome.folder is None or outcome.code == INTERRUPTED:
         raise KeyboardInterrupt
-    session.rested_from_s, session.last_take = time.monotonic(), outcome.folder
+    session.rested_from_s, session.last_take = outcome.stopped_s, outcome.folder
     return _settle(session, planned, outcome.folder)
 
 
@@ -211,8 +210,14 @@ def _other(session: _Session) -> PlannedSet | None:
 def _say_progress(session: _Session) -> None:
     count = len(session.plan.sets)
     done = count - len(open_sets(session.plan, takes_so_far(session.checked)))
-    where = f"{session.checked.request.subject} · session {session.checked.session}"
-    session.console.line(f"{where} · {session.plan.name} · {done} of {count} done", style="bold")
+    subject, skill = session.checked.request.subject, session.checked.skill
+    who = f"{subject}, {skill}" if skill else subject
+    line = f"{who} · session {session.checked.session} · {session.plan.name} · {done} of {count} done"
+    session.console.line(line, style="bold")
+    if skill is None:
+        session.console.warning(
+            f"the skill level is not given; `flex-capture subject {subject} --skill …` writes it down"
+        )
 
 
 def _say_next(session: _Session, planned: PlannedSet) -> None:
@@ -222,11 +227,12 @@ def _say_next(session: _Session, planned: PlannedSet) -> None:
     session.console.line("")
     count = f"{asked.repetitions} repetition{'s' if asked.repetitions > 1 else ''}"
     how = f"{action.implement} · {load} · {count}{sides}"
-    session.console.line(f"next: {planned.title} · {how}", style="bold")
-    session.console.line(f"  {action.instruction}", style="italic")
+    session.console.line(f"next: {planned.title} · {how}", style="bold", wrap=True)
+    session.console.line(f"  {action.instruction}", style="italic", wrap=True)
     before = [take for take in takes_so_far(session.checked) if take.action == action.id]
     if before:
-        reason = before[-1].standing.excluded_reason or "kept"
+        cut_off = before[-1].standing.record.state == "recording"
+        reason = "cut off" if cut_off else before[-1].standing.excluded_reason or "kept"
         session.console.warning(f"  there is a take already ({before[-1].folder.name}: {reason}); this is a retake")
 
 

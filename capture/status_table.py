@@ -13,6 +13,7 @@ from lab.actions import ACTIONS
 from lab.errors import LayoutError, RequestError
 from storage.flex import read_takes
 from storage.subject_sheets import list_sheets
+from storage.take_folder import is_being_written
 
 State = Literal["done", "retaken", "marked", "bad", "missing"]
 
@@ -30,6 +31,10 @@ _LEGEND: Final[tuple[tuple[State, str, str], ...]] = (
     ("bad", "x", "no usable take"),
     ("missing", ".", "missing"),
 )
+
+
+#: What a take that is not closed is, by whether its recorder lives.
+_UNCLOSED: Final = {True: "it is being recorded", False: "it was never closed; recover it"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,9 @@ def _status(action: str, takes: list[PastTake], table: dict[str, dict[str, Any]]
     repetitions = "" if row is None else f"{row['found']} of {row['expected'] or '?'}"
     found = list(record.faults)
     if record.state != "complete":
-        found.append(f"the take is {record.state}" if record.state != "recording" else "the take was never closed")
+        found.append(
+            _UNCLOSED[is_being_written(take.folder)] if record.state == "recording" else f"it is {record.state}"
+        )
     if row is None:
         found.append("it is not in the dataset; resegment it")
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.errors import FlexCaptureError, RequestError
 from lab.marks import Standing, set_right
 from lab.take import SESSION, SUBJECT, TAKE, Candidate, current_take
-from storage.marks_file import read_marks
+from storage.marks_file import marks_path, read_marks
 from storage.take_folder import list_takes, read_record, record_path
 
 
@@ -63,11 +63,15 @@ def past_take(folder: Path) -> PastTake:
 def read_history(raw: Path, subject: str | None = None) -> tuple[list[PastTake], list[str]]:
     """Read all takes of ``raw``, of one subject if named; and a sentence for each that cannot be read.
 
-    Takes lie under the subject they were recorded as and are found under the one they count for.
+    Takes lie under the subject they were recorded as and are found under the one they count for; those of others
+    without marks are not opened, for a lab has hundreds.
     """
     takes: list[PastTake] = []
     problems: list[str] = []
     for folder in list_takes(raw) if raw.is_dir() else []:
+        elsewhere = subject is not None and folder.parent.parent.name != subject
+        if elsewhere and not marks_path(folder).exists():
+            continue
         try:
             takes.append(past_take(folder))
         except FlexCaptureError as error:

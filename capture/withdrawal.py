@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +14,7 @@ from lab.take import SUBJECT
 from storage.flex import remove_subject
 from storage.os_errors import reason
 from storage.subject_sheets import sheet_path
-from storage.take_folder import part_path, streams_path
-
-#: A recorder that lives writes at least a boundary every second.
-_ALIVE_S = 5.0
+from storage.take_folder import is_being_written
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ def holdings_of(out: Path, subject: str) -> Holdings:
     )
     if not (holdings.takes or folder.is_dir() or sheet_path(out, subject).exists() or _in_dataset(out, subject)):
         raise RequestError(f"there is nothing of {subject} in {out}")
-    running = [take.folder for take in holdings.takes if _is_running(take.folder)]
+    running = [take.folder for take in holdings.takes if is_being_written(take.folder)]
     if running:
         raise RequestError(f"{running[0]} is being recorded; stop it, then withdraw")
     return holdings
@@ -135,11 +131,6 @@ def withdraw(holdings: Holdings) -> list[str]:
 
 def _in_dataset(out: Path, subject: str) -> bool:
     return any((out / "dataset").glob(f"*/*/subject={subject}"))
-
-
-def _is_running(take: Path) -> bool:
-    part = part_path(streams_path(take))
-    return part.exists() and time.time() - part.stat().st_mtime < _ALIVE_S
 
 
 def _size(folder: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
@@ -20,6 +21,9 @@ RECORD_NAME: Final = "take.json"
 STREAMS_NAME: Final = "streams.xdf"
 MARKS_NAME: Final = "marks.jsonl"
 PART_SUFFIX: Final = ".part"
+
+#: A take whose streams were not written to for this long has no living recorder, in seconds.
+ALIVE_S: Final = 5.0
 
 _ACTION = re.compile(r"A\d\d")
 _LARGEST_RECORD = 50_000_000
@@ -113,6 +117,12 @@ def create_take(raw: Path, subject: str, session: str, action: str) -> Path:
             f"No take can be created in {session_folder} ({reason(error)}); check it or name another."
         ) from None
     raise RequestError(f"No take can be created in {session_folder}: its names are always taken; try again.")
+
+
+def is_being_written(folder: Path) -> bool:
+    """Tell whether a recorder seems to write into a take: one that lives writes at least a boundary every second."""
+    part = part_path(streams_path(folder))
+    return part.exists() and time.time() - part.stat().st_mtime < ALIVE_S
 
 
 def write_record(folder: Path, record: TakeRecord) -> None:

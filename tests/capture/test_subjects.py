@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -146,12 +147,13 @@ def test_nothing_is_left_of_a_subject_who_withdraws(
     assert flex_capture("subject", "S12", "--out", out, "--skill", "novice").code == 0
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
-    monkeypatch.setattr(sys, "stdin", open("/dev/null") if sys.platform != "win32" else None)  # noqa: PTH123, SIM115
+    monkeypatch.setattr(sys, "stdin", io.StringIO("S2\n"))
     refused = flex_capture("withdraw", "S12", "--out", out)
     assert refused.code == 2
     assert "A01-01" in refused.out
     assert flex_capture("withdraw", "S12", "--out", out, "--confirm", "S2").code == 2
-    sys.stdin.close()
+    monkeypatch.setattr(sys, "stdin", io.StringIO())  # nobody is there
+    assert flex_capture("withdraw", "S12", "--out", out).code == 2
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
     gone = flex_capture("withdraw", "S12", "--out", out, "--confirm", "S12")
