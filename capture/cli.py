@@ -15,6 +15,7 @@ from capture.commands.rebuild import rebuild
 from capture.commands.record import record
 from capture.commands.recover import recover
 from capture.commands.resegment import resegment
+from capture.commands.show import show
 from capture.commands.validate import validate
 from capture.commands.verify import verify
 from lab.errors import FlexCaptureError
@@ -30,7 +31,7 @@ def group(debug: bool) -> None:
     """Record FLEX-style fitness data: MoCap, cameras, sEMG, heart and breath rate, on one clock."""
 
 
-for _command in (record, resegment, validate, verify, recover, rebuild, doctor):
+for _command in (record, resegment, validate, verify, recover, rebuild, show, doctor):
     group.add_command(_command)
 
 

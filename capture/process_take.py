@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from capture.alignment import align_take
@@ -22,10 +22,10 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class ProcessedTake:
-    """A take that is in the dataset.
+    """A take on one clock with its repetitions.
 
     ``damage`` says what of the raw bytes is missing or changed, which marks the take; ``remarks`` what a person may
-    want to know of the written files.
+    want to know of the files written into a dataset, none where it was not written into one.
     """
 
     aligned: AlignedTake
@@ -40,6 +40,14 @@ def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: boo
     ``verify`` compares the raw files with their checksums first; right after the take they were just made. Raises
     TakeError or LayoutError; the dataset is then as it was.
     """
+    processed = process_in_memory(folder, progress, verify=verify)
+    notes = (*processed.aligned.record.faults, *processed.damage)
+    written = write_take(dataset, folder, processed.aligned, processed.segmentation, progress, notes=notes)
+    return replace(processed, remarks=written.remarks)
+
+
+def process_in_memory(folder: Path, progress: Progress, *, verify: bool) -> ProcessedTake:
+    """Synchronise and segment one sealed raw take and write nothing. Raises TakeError; ``verify`` as above."""
     damage: tuple[str, ...] = ()
     if verify:
         progress("verifying", 0, 1)
@@ -57,9 +65,7 @@ def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: boo
     segmentation = segment(aligned)
     progress("finding repetitions", 1, 1)
     damage += tuple(without_folder(note, folder) for note in recorded.notes)
-    notes = (*recorded.record.faults, *damage)
-    written = write_take(dataset, folder, aligned, segmentation, progress, notes=notes)
-    return ProcessedTake(aligned, segmentation, damage, written.remarks)
+    return ProcessedTake(aligned, segmentation, damage, ())
 
 
 def without_folder(sentence: str, folder: Path) -> str:
