@@ -15,31 +15,53 @@ from lab.repetitions import Repetition
 from storage.flex.versions import MAX_GAP_S
 
 _FIGURE_PX: Final = 240.0
+#: Where the views of one moment are no wider than this together, all three moments stand in a row.
+_NARROW_PX: Final = 260
 
 
 def contact_sheet(take: ShownTake, pictures: Sequence[Picture], height_px: int) -> list[Markup]:
-    """Return the sheet: a row a moment, a column a view and one for the pose."""
+    """Return the sheet: a column a view and one for the pose; a row a moment, or, where all fit, a row a repetition."""
     if not pictures and take.pose is None:
         return [element("p", "The take has neither views nor a pose.", class_="quiet")]
     views = sorted({picture.request.view for picture in pictures})
     found = {(one.request.repetition, one.request.moment, one.request.view): one for one in pictures}
-    numbers = sorted({one.request.repetition for one in pictures}) or list(range(1, len(take.repetitions) + 1))
-    columns = 1 + len(views) + (take.pose is not None)
-    cells = [element("div", name, class_="head") for name in ("", *views)]
-    if take.pose is not None:
-        cells.append(element("div", "pose: front, side", class_="head"))
-    for number in numbers:
-        moments: tuple[Moment, ...] = MOMENTS if number else ("start", "middle", "end")
-        if number:
-            cells.append(element("div", f"repetition {number}", class_="ruled"))
-        for moment in moments:
-            cells.append(element("div", moment if number else _WHOLE[moment], class_="moment"))
-            cells += [_cell(found.get((number, moment, view))) for view in views]
-            if take.pose is not None:
-                when_s = _when(take, number, moment)
-                cells.append(_figure(take, when_s, float(height_px), f"pose, repetition {number}, {moment}"))
+    widths = [max(one.width for one in pictures if one.request.view == view) for view in views]
+    numbers = sorted({one.request.repetition for one in pictures}) or list(range(1, len(take.repetitions) + 1)) or [0]
+    moments: tuple[Moment, ...] = MOMENTS if take.repetitions else ("start", "middle", "end")
+    names = [*views, *(["pose: front, side"] if take.pose is not None else [])]
+
+    def cells_of(number: int, moment: Moment) -> list[Markup]:
+        cells = [_cell(found.get((number, moment, view))) for view in views]
+        if take.pose is not None:
+            about = f"pose, repetition {number}, {moment}" if number else f"pose, {_said(number, moment)}"
+            cells.append(_figure(take, _when(take, number, moment), float(height_px), about))
+        return cells
+
+    cells: list[Markup] = []
+    if sum(widths) <= _NARROW_PX:
+        columns = 1 + len(moments) * len(names)
+        cells.append(element("div"))
+        span = f"grid-column: span {len(names)}"
+        cells += [element("div", _said(numbers[0], moment), class_="head", style=span) for moment in moments]
+        cells.append(element("div"))
+        cells += [element("div", name, class_="moment left") for _ in moments for name in names]
+        for number in numbers:
+            cells.append(element("div", number or "", class_="head"))
+            cells += [cell for moment in moments for cell in cells_of(number, moment)]
+    else:
+        columns = 1 + len(names)
+        cells += [element("div", name, class_="head") for name in ("", *names)]
+        for number in numbers:
+            if number:
+                cells.append(element("div", f"repetition {number}", class_="ruled"))
+            for moment in moments:
+                cells += [element("div", _said(number, moment), class_="moment"), *cells_of(number, moment)]
     style = f"grid-template-columns: repeat({columns}, max-content)"
     return [element("div", *cells, class_="sheet", style=style)]
+
+
+def _said(number: int, moment: Moment) -> str:
+    return moment if number else _WHOLE[moment]
 
 
 _WHOLE: Final[dict[Moment, str]] = {"start": "beginning", "middle": "middle", "end": "end"}
@@ -93,7 +115,9 @@ def _when(take: ShownTake, number: int, moment: Moment) -> float:
 def _figure(take: ShownTake, when_s: float, height: float, about: str) -> Markup:
     pose = take.pose
     if pose is not None and len(pose.time_s):
-        nearest = int(np.argmin(np.abs(pose.time_s - when_s)))
-        if abs(float(pose.time_s[nearest]) - when_s) <= MAX_GAP_S:
+        first, end = np.searchsorted(pose.time_s, (when_s - MAX_GAP_S, when_s + MAX_GAP_S))
+        near = int(first) + np.flatnonzero(np.isfinite(pose.positions_m[first:end]).any(axis=(1, 2)))
+        if near.size:
+            nearest = int(near[np.argmin(np.abs(pose.time_s[near] - when_s))])
             return element("div", stick_figure(pose.positions_m[nearest], height, about))
     return element("div", element("span", "no pose of this moment", class_="nothing"))

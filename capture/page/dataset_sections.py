@@ -81,7 +81,7 @@ def _heading(dataset: Path, rows: DatasetRows, flags: dict[str, tuple[str, ...]]
         f"{repetitions:,} repetitions · {len(usable)} takes · {subjects} subjects · {actions} of {len(ACTIONS)} actions"
     )
     parts = [
-        element("h1", f"Dataset {dataset.resolve().name}"),
+        element("h1", f"Dataset {Path(*dataset.resolve().parts[-2:])}"),
         element("p", "what counts: the current takes that are not excluded", class_="quiet"),
     ]
     if simulated:
@@ -191,8 +191,8 @@ def _durations(takes: Sequence[Row], rows: DatasetRows) -> list[Markup]:
 
 
 _HEAD: Final = (
-    ("take", "left"), ("started", "left"), ("skill", "left"), ("load kg", ""), ("found", ""), ("asked", ""),
-    ("lowest confidence", ""), ("error p99 ms", ""), ("lost", ""), ("modalities", "left"), ("flags", "left"),
+    ("take", "left"), ("started", "left"), ("skill", "left"), ("load kg", ""), ("repetitions", ""),
+    ("least sure", ""), ("error p99 ms", ""), ("lost", ""), ("modalities", "left"), ("flags", "left"),
 )  # fmt: skip
 
 
@@ -203,8 +203,9 @@ def _takes(takes: Sequence[Row], rows: DatasetRows, flags: dict[str, tuple[str, 
     more = len(takes) - _MOST_TAKES
     said = f" {more} more takes are not listed; takes.parquet has them." if more > 0 else ""
     example = str(takes[0]["take_id"]) if takes else "ID"
-    legend = ("p", "The page of one take: ", element("code", f"flex-capture show DATASET --take {example}"), f".{said}")
-    return [element("div", table, class_="scroll"), element(*legend, class_="note")]
+    command = element("code", f"flex-capture show DATASET --take {example}")
+    legend = element("p", "Least sure: the lowest confidence of its repetitions. A take's page: ", command, f".{said}")
+    return [element("div", table, class_="scroll"), element("div", legend, class_="note")]
 
 
 def _take_row(take: Row, rows: DatasetRows, flags: tuple[str, ...]) -> Markup:
@@ -219,8 +220,7 @@ def _take_row(take: Row, rows: DatasetRows, flags: tuple[str, ...]) -> Markup:
         utc_text(str(take["started_utc"])),
         take.get("skill") or "",
         "" if load is None else f"{load:g}",
-        take["found"],
-        "" if take["expected"] is None else take["expected"],
+        take["found"] if take["expected"] is None else f"{take['found']} of {take['expected']}",
         "" if math.isnan(confidence) else f"{confidence:.2f}",
         "" if math.isnan(worst_ms) else f"{worst_ms:.3g}",
         sum(report.lost for report in reports),
@@ -238,5 +238,9 @@ def _modalities(take: Row) -> str:
     """Return what was recorded, the views as a count."""
     names = [str(name) for name in take["modalities"] or ()]
     views = [name for name in names if name.startswith("view")]
-    rest = [name.replace("_", " ") for name in names if name not in views]
-    return ", ".join([*rest, *([f"{len(views)} views"] if views else [])])
+    rest = [
+        {"emg": "sEMG", "heart_rate": "heart", "breath_rate": "breath"}.get(name, name)
+        for name in names
+        if name not in views
+    ]
+    return ", ".join([*rest, *([f"{len(views)} views"] if len(views) > 1 else views)])

@@ -22,8 +22,6 @@ _TITLE_HEIGHT: Final = 20.0
 _LANE_HEIGHT: Final = 15.0
 _LABEL_HEIGHT: Final = 12.0
 _LONGEST_LABEL: Final = 21
-#: Steps of a scale on which a row should use its height well.
-_FINE: Final = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 #: A channel's scale holds all its samples unless the largest is an outlier: so many times what 99.9 % stay below. Then
 #: it holds the second number of times that, and what lies beyond is marked.
 _HELD: Final = 99.9
@@ -132,9 +130,9 @@ def rows_panel(
     """
     middles = [_median(row.line.values) for row in rows]
     reaches = [_reach(axis, row.line, middle) for row, middle in zip(rows, middles, strict=True)]
-    common = round_up(max((reach[0] for reach in reaches), default=1.0), _FINE)
+    common = max((reach[0] for reach in reaches), default=1.0) or 1.0
     said = f"{unit} about the channel's median" + (
-        f"; each row reaches \u00b1{common:g} {unit}" if shared_scale else ""
+        f"; each row reaches \u00b1{_short(common)} {unit}" if shared_scale else ""
     )
     parts = [_title(title, said), element("text", "largest", class_="number start", x=axis.right + 8, y=14)]
     for index, (row, middle, (reach, largest)) in enumerate(zip(rows, middles, reaches, strict=True)):

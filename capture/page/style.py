@@ -37,7 +37,8 @@ dl.facts div { display: flex; gap: 8px; min-width: 0; } dt { color: var(--quiet)
 dd { margin: 0; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums;
   font-size: 13px; }
-th, td { padding: 3px 9px; border-bottom: 1px solid var(--rule); text-align: right; vertical-align: middle; }
+th, td { padding: 3px 9px; border-bottom: 1px solid var(--rule); text-align: right; vertical-align: middle;
+  white-space: nowrap; }
 th { font-weight: 600; vertical-align: bottom; } .left, th.left, td.left { text-align: left; }
 td.wrap { white-space: normal; min-width: 22ch; } th .unit, .unit { color: var(--quiet); font-weight: 400; }
 .bad { color: var(--warn); font-weight: 600; }
@@ -68,6 +69,7 @@ svg .bar1 { fill: var(--c1); } svg .bar2 { fill: var(--page); stroke: var(--c1);
 svg .dot { fill: var(--c1); opacity: .7; } svg .dot.odd { fill: var(--warn); opacity: 1; }
 .sheet { display: grid; gap: 6px 8px; align-items: center; justify-content: start; overflow-x: auto; }
 .sheet .head { font-weight: 600; } .sheet .moment { color: var(--quiet); text-align: right; }
+.sheet .moment.left { text-align: left; font-size: 12px; }
 .sheet .ruled { grid-column: 1 / -1; border-top: 1px solid var(--rule); padding-top: 6px; font-weight: 600; }
 .sheet img, .large img { display: block; max-width: 100%; height: auto; background: var(--grid); }
 .nothing { color: var(--quiet); font-size: 12px; border: 1px dashed var(--rule); padding: 4px 6px;

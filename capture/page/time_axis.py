@@ -54,12 +54,12 @@ def round_numbers(low: float, high: float, most: int) -> list[float]:
     return [number * step for number in range(first, last + 1)]
 
 
-def round_up(value: float, steps: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0)) -> float:
-    """Return the smallest of ``steps`` times a power of ten that is not below a positive ``value``."""
+def round_up(value: float) -> float:
+    """Return the smallest 1, 2 or 5 times a power of ten that is not below a positive ``value``."""
     if not (math.isfinite(value) and value > 0):
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next((step * power for step in steps if step * power >= value * (1 - 1e-9)), 10 * power)
+    return next((step * power for step in (1, 2, 5) if step * power >= value * (1 - 1e-9)), 10 * power)
 
 
 def number_text(value: float, step: float) -> str:

@@ -120,14 +120,15 @@ def _turns(axis: TimeAxis, shown: Sequence[tuple[int, Repetition]], bottom: floa
 
 def _events(axis: TimeAxis, events: Sequence[tuple[int, float, bool]], bottom: float) -> list[Markup]:
     parts = [element("text", "events", class_="channel", x=axis.left - 6, y=13)]
-    last_x = -_APART
-    for number, when_s, fault in sorted(events, key=lambda event: event[1]):
+    labelled: list[float] = []
+    # Faults first: where there is room for one number only it is theirs.
+    for number, when_s, fault in sorted(events, key=lambda event: (not event[2], event[1])):
         if not axis.shows(when_s, when_s):
             continue
         x = axis.at(when_s)
         style = "event fault" if fault else "event"
         parts.append(element("line", class_=style, x1=f"{x:.1f}", x2=f"{x:.1f}", y1=14, y2=f"{bottom:.0f}"))
-        if x - last_x >= _APART:
+        if all(abs(x - other) >= _APART for other in labelled):
             parts.append(element("text", f"{number}{'!' if fault else ''}", class_=style, x=f"{x:.1f}", y=11))
-            last_x = x
+            labelled.append(x)
     return [joined(parts)]
