@@ -13,13 +13,6 @@ STYLE: Final = """
   --grid: #2a2e34; --first: #2c3644; --second: #222932; --turn: #e7e9ec; --band: #69717d; --c1: #56b4e9;
   --c2: #f08a3c;
   --c3: #2fc79a; --c4: #d796c6; --warn: #ff8a80; --warnpage: #3a2022; --notice: #3d3312; --noticetext: #ffe29a; } }
-@media print { :root { color-scheme: light; --page: #fff; --text: #000; --quiet: #444; --rule: #bbb; --grid: #ddd;
-  --first: #dfe6ee; --second: #eef2f6; --turn: #000; --band: #9aa2ad; --c1: #0072b2; --c2: #d55e00; --c3: #007a59;
-  --c4: #8a4f7d; --warn: #b3261e; --warnpage: #fff; --notice: #fff; --noticetext: #000; }
-  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  body { max-width: none; padding: 0; font-size: 11px; }
-  section, table, tr, figure, svg { break-inside: avoid; } section.long, section.long table { break-inside: auto; }
-  h2 { break-after: avoid; } .scroll { overflow: visible; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1400px; padding: 20px 24px 40px; background: var(--page); color: var(--text);
   font: 14px/1.45 system-ui, "Segoe UI", Roboto, "DejaVu Sans", Arial, sans-serif; }
@@ -80,4 +73,14 @@ td.cell { text-align: center; } td.cell.none { color: var(--quiet); }
 code { font-size: 12.5px; overflow-wrap: anywhere; }
 footer { margin-top: 36px; border-top: 1px solid var(--rule); padding-top: 8px; color: var(--quiet);
   font-size: 12.5px; }
+@page { margin: 10mm; }
+@media print { :root { color-scheme: light; --page: #fff; --text: #000; --quiet: #444; --rule: #bbb; --grid: #ddd;
+  --first: #dfe6ee; --second: #eef2f6; --turn: #000; --band: #9aa2ad; --c1: #0072b2; --c2: #d55e00; --c3: #007a59;
+  --c4: #8a4f7d; --warn: #b3261e; --warnpage: #fff; --notice: #fff; --noticetext: #000; }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  body { max-width: none; padding: 0; font-size: 10.5px; } h1 { font-size: 18px; }
+  h2 { font-size: 14px; margin-top: 16px; }
+  section, tr, figure, svg { break-inside: avoid; } section.long { break-inside: auto; } h2 { break-after: avoid; }
+  .scroll, .sheet { overflow: visible; } svg.timeline { min-width: 0; max-height: 250mm; } .sheet { zoom: .6; }
+  table { font-size: 8.5px; } th, td { padding: 1px 4px; white-space: normal; } td svg { width: 130px; } }
 """.strip()

@@ -165,7 +165,8 @@ def _events(take: ShownTake) -> list[Markup]:
     head = ("", "time s", "kind", "text")
     rows = []
     for number, event in enumerate(take.events[:_MOST_EVENTS], start=1):
-        when = f"{event.session_s - take.zero_s:.2f}" if np.isfinite(event.session_s) else "later"
+        since_s = event.session_s - take.zero_s
+        when = "later" if not np.isfinite(since_s) else f"{since_s:.2f}" if abs(since_s) < 1e6 else f"{since_s:.3g}"
         rows.append(
             element(
                 "tr",
