@@ -11,6 +11,7 @@ import traceback
 import click
 
 from capture.commands.doctor import doctor
+from capture.commands.export import export
 from capture.commands.rebuild import rebuild
 from capture.commands.record import record
 from capture.commands.recover import recover
@@ -31,7 +32,7 @@ def group(debug: bool) -> None:
     """Record FLEX-style fitness data: MoCap, cameras, sEMG, heart and breath rate, on one clock."""
 
 
-for _command in (record, resegment, validate, verify, recover, rebuild, show, doctor):
+for _command in (record, resegment, validate, verify, recover, rebuild, show, export, doctor):
     group.add_command(_command)
 
 

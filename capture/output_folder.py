@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab.errors import LayoutError, RequestError
 from storage.flex import check_place
+from storage.take_folder import record_path
 
 
 def folder_problems(out: Path, subject: str) -> list[str]:
@@ -28,6 +29,17 @@ def require_dataset_folder(dataset: Path) -> None:
     """Raise RequestError where a dataset that was named is no folder."""
     if not dataset.is_dir():
         raise RequestError(f"{dataset} is not a folder; give the dataset's, such as flex-data/dataset")
+
+
+def refuse_recorded_folder(output: Path, place: Path) -> None:
+    """Raise RequestError where a file at ``output`` would lie in a raw take, or in ``place``, a dataset or a take."""
+    folder = output.absolute().parent.resolve()
+    for around in (folder, *folder.parents):
+        if record_path(around).is_file() or around == place.resolve():
+            raise RequestError(
+                f"{folder} lies in {around}, which holds what was recorded and nothing else; "
+                "name another place with --output"
+            )
 
 
 def _dataset_problems(dataset: Path) -> list[str]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capture.console import Console
+from capture.output_folder import refuse_recorded_folder
+from capture.take_or_dataset import is_raw_take
 from lab.errors import RequestError, TakeError
 from storage.atomic import write_bytes_atomically
 from storage.os_errors import reason
-from storage.take_folder import record_path
 
 if TYPE_CHECKING:
     from capture.page.shown_take import ShownTake
@@ -59,20 +60,7 @@ class _Source:
 
 
 def _source_of(request: ShowRequest) -> _Source:
-    from storage.flex.folder import is_begun
-
-    if record_path(request.place).is_file():
-        if request.take_id is not None:
-            raise RequestError(f"{request.place} is a raw take; --take is for a dataset")
-        return _raw_source(request)
-    if request.place.is_dir() and is_begun(request.place):
-        return _dataset_source(request)
-    if not request.place.exists():
-        raise RequestError(f"{request.place} does not exist; give a take's folder or a dataset's")
-    raise RequestError(
-        f"{request.place} is neither a raw take nor a dataset;"
-        " give a take's folder, such as flex-data/raw/S12/…/A16-01, or flex-data/dataset"
-    )
+    return _raw_source(request) if is_raw_take(request.place, request.take_id) else _dataset_source(request)
 
 
 def _raw_source(request: ShowRequest) -> _Source:
@@ -129,12 +117,7 @@ def _check_output(output: Path, request: ShowRequest) -> None:
     folder = output.absolute().parent
     if not folder.is_dir():
         raise RequestError(f"{folder} does not exist; make it, or name another file with --output")
-    for around in (folder.resolve(), *folder.resolve().parents):
-        if record_path(around).is_file() or around == request.place.resolve():
-            raise RequestError(
-                f"{output} would lie in {around}, which holds what was recorded and nothing else; "
-                "name another file with --output"
-            )
+    refuse_recorded_folder(output, request.place)
     try:
         if output.exists() and not request.force and not is_page_of_ours(output):
             raise RequestError(f"{output} exists and is not a page of flex-capture; name another file, or use --force")

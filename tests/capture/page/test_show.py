@@ -212,7 +212,7 @@ def test_no_page_lands_among_what_was_recorded(inside, recorded, flex_capture, m
     monkeypatch.chdir(folder)
     before = sorted(folder.iterdir())
     outcome = flex_capture("show", ".")
-    assert (outcome.code, "name another file with --output" in outcome.err) == (2, True), outcome
+    assert (outcome.code, "name another place with --output" in outcome.err) == (2, True), outcome
     assert sorted(folder.iterdir()) == before
 
 
