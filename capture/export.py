@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capture.console import Console
-from capture.output_folder import refuse_recorded_folder
+from capture.output_folder import plain_name, refuse_recorded_folder
 from capture.take_or_dataset import is_raw_take
 from lab.actions import ACTIONS
 from lab.errors import RequestError, TakeError
@@ -102,7 +102,7 @@ _Parts = tuple[list[str], Callable[[Progress], Iterator[_Part]]]
 
 
 def _raw_part(request: ExportRequest) -> _Parts:
-    name = f"{read_record(request.place).id}.c3d"
+    name = plain_name(read_record(request.place).id, ".c3d")
 
     def parts(progress: Progress) -> Iterator[_Part]:
         from capture.process_take import process_in_memory
@@ -141,7 +141,7 @@ def _stored(signal: Signal) -> StoredSignal:
 
 
 def _dataset_parts(request: ExportRequest) -> _Parts:
-    from capture.page.dataset_content import read_rows
+    from capture.dataset_rows import read_rows
 
     rows = read_rows(request.place)
     if request.take_id is not None:
@@ -159,11 +159,11 @@ def _dataset_parts(request: ExportRequest) -> _Parts:
 
 
 def _name(entry: TakeEntry, number: int) -> str:
-    return f"{entry.take_id}_rep{number:02d}.c3d"
+    return plain_name(entry.take_id, f"_rep{number:02d}.c3d")
 
 
 def _repetitions_of(dataset: Path, entry: TakeEntry) -> Iterator[_Part]:
-    from capture.page.dataset_content import repetitions_of
+    from capture.dataset_rows import repetitions_of
     from storage.flex.read_signals import read_signals
 
     action = str(entry.take["action"])

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import Final
 
 from lab.errors import LayoutError, RequestError
 from storage.flex import check_place
 from storage.take_folder import record_path
+
+_LONGEST_NAME: Final = 150
 
 
 def folder_problems(out: Path, subject: str) -> list[str]:
@@ -29,6 +33,11 @@ def require_dataset_folder(dataset: Path) -> None:
     """Raise RequestError where a dataset that was named is no folder."""
     if not dataset.is_dir():
         raise RequestError(f"{dataset} is not a folder; give the dataset's, such as flex-data/dataset")
+
+
+def plain_name(text: str, ending: str) -> str:
+    """Return a file's name made of an id: whatever a damaged ``take.json`` says, it leads to no other folder."""
+    return (re.sub(r"[^A-Za-z0-9_.-]", "_", text).lstrip(".")[:_LONGEST_NAME] or "unnamed") + ending
 
 
 def refuse_recorded_folder(output: Path, place: Path) -> None:

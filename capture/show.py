@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capture.console import Console
-from capture.output_folder import refuse_recorded_folder
+from capture.output_folder import plain_name, refuse_recorded_folder
 from capture.take_or_dataset import is_raw_take
 from lab.errors import RequestError, TakeError
 from storage.atomic import write_bytes_atomically
@@ -75,7 +75,8 @@ def _raw_source(request: ShowRequest) -> _Source:
 
 
 def _dataset_source(request: ShowRequest) -> _Source:
-    from capture.page.dataset_content import dataset_take, read_rows
+    from capture.dataset_rows import read_rows
+    from capture.page.dataset_content import dataset_take
 
     rows = read_rows(request.place)
     take_id = request.take_id or (rows.only_take() if request.repetition is not None else None)
@@ -86,7 +87,7 @@ def _dataset_source(request: ShowRequest) -> _Source:
 
             return dataset_page(request.place, rows)
 
-        return _Source(f"{request.place.resolve().name or 'dataset'}.html", overview)
+        return _Source(plain_name(request.place.resolve().name, ".html"), overview)
     rows.entry(take_id)
 
     def page(progress: Progress) -> bytes:
@@ -105,7 +106,7 @@ def _page_of(take: ShownTake, repetition: int | None, progress: Progress) -> byt
 
 
 def _name(take_id: str, repetition: int | None) -> str:
-    return f"{take_id}.html" if repetition is None else f"{take_id}_rep{repetition:02d}.html"
+    return plain_name(take_id, ".html" if repetition is None else f"_rep{repetition:02d}.html")
 
 
 def _check_output(output: Path, request: ShowRequest) -> None:

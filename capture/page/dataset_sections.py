@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from capture.page.dataset_content import DatasetRows, reports_of
+from capture.dataset_rows import DatasetRows, reports_of
 from capture.page.document import whole_page
 from capture.page.markup import Markup, element
-from capture.page.raw_content import utc_text
 from capture.page.time_axis import number_text, round_numbers, round_up
+from capture.page.utc import utc_text
 from capture.verdict import stream_marks
 from lab.actions import ACTIONS
 from lab.errors import LayoutError

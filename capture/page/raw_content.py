@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from capture.page.shown_take import MOMENTS, Moment, PictureRequest, ShownEvent, ShownTake, ShownView, Signal
+from capture.page.utc import utc_text
 from capture.process_take import ProcessedTake, Progress, process_in_memory
 from capture.verdict import judge
 from lab.actions import ACTIONS
@@ -86,14 +87,6 @@ def _zero(record: TakeRecord, zero_s: float) -> str:
     except (ValueError, OverflowError):
         return f"0 s is when {what}: session time {zero_s:.3f} s."
     return f"0 s is when {what}: session time {zero_s:.3f} s, {utc_text(utc.isoformat())}."
-
-
-def utc_text(utc: str) -> str:
-    """Return a UTC time of a take as a person writes it; as it is where it is no time."""
-    try:
-        return datetime.fromisoformat(utc).astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (ValueError, OverflowError):
-        return utc
 
 
 def _facts(processed: ProcessedTake, record: TakeRecord, from_s: float, to_s: float) -> tuple[tuple[str, str], ...]:

@@ -17,8 +17,8 @@ _LANE: Final = 18.0
 _TICKS: Final = 18.0
 #: A repetition this wide has room for the names of its phases.
 _NAMED: Final = 400.0
-#: Numbers of events that would stand closer than this are left out.
-_APART: Final = 14.0
+#: Numbers of repetitions or events that would stand closer than this to another are left out.
+_APART: Final = 18.0
 
 
 def axis_for(from_s: float, to_s: float, zero_s: float) -> TimeAxis:
@@ -39,6 +39,7 @@ def timeline(
     ``repetitions`` are those to shade with their numbers, ``events`` (number, session time, whether it is a fault),
     ``about`` says in a sentence what is to be seen.
     """
+    events = [event for event in events if axis.shows(event[1], event[1])]
     head = _LANE * (2 if events else 1)
     body: list[Markup] = []
     y = head + _TICKS + 6
@@ -48,7 +49,8 @@ def timeline(
     bottom = y
     shown = [(number, one) for number, one in repetitions if axis.shows(one.start_s, one.end_s)]
     parts = [element("title", about), _clip(axis, bottom)]
-    parts += [_shade(axis, number, one, phases, head, bottom) for number, one in shown]
+    parts += [_shade(axis, number, one, bottom) for number, one in shown]
+    parts += _numbers(axis, shown, phases, head - 5)
     parts += _ticks(axis, head, bottom)
     parts += body
     parts += _turns(axis, shown, bottom)
@@ -69,7 +71,7 @@ def _clip(axis: TimeAxis, bottom: float) -> Markup:
     return element("clipPath", around, id=CLIP_ID)
 
 
-def _shade(axis: TimeAxis, number: int, one: Repetition, phases: tuple[str, str], head: float, bottom: float) -> Markup:
+def _shade(axis: TimeAxis, number: int, one: Repetition, bottom: float) -> Markup:
     left, turn, right = (axis.at(when) for when in (one.start_s, one.turn_s, one.end_s))
     seconds = one.end_s - one.start_s
     title = (
@@ -87,12 +89,25 @@ def _shade(axis: TimeAxis, number: int, one: Repetition, phases: tuple[str, str]
                 height=f"{bottom:.0f}",
             )
         )
-    if right - left < _NAMED:
-        parts.append(element("text", number, class_="repetition", x=f"{(left + right) / 2:.1f}", y=head - 5))
-    else:
-        for from_x, name in ((left, f"repetition {number}: {phases[0]}"), (turn, phases[1])):
-            parts.append(element("text", name, class_="phase", x=f"{from_x + 6:.1f}", y=head - 5))
     return element("g", *parts)
+
+
+def _numbers(
+    axis: TimeAxis, shown: Sequence[tuple[int, Repetition]], phases: tuple[str, str], y: float
+) -> list[Markup]:
+    """Write the numbers of repetitions as far as there is room, and the names of the phases of wide ones."""
+    parts, last_x = [], -_APART
+    for number, one in shown:
+        left, turn, right = (axis.at(when) for when in (one.start_s, one.turn_s, one.end_s))
+        middle = (left + right) / 2
+        if right - left >= _NAMED:
+            for from_x, name in ((left, f"repetition {number}: {phases[0]}"), (turn, phases[1])):
+                parts.append(element("text", name, class_="phase", x=f"{from_x + 6:.1f}", y=y))
+            last_x = right
+        elif middle - last_x >= _APART:
+            parts.append(element("text", number, class_="repetition", x=f"{middle:.1f}", y=y))
+            last_x = middle
+    return parts
 
 
 def _ticks(axis: TimeAxis, head: float, bottom: float) -> list[Markup]:
@@ -119,12 +134,10 @@ def _turns(axis: TimeAxis, shown: Sequence[tuple[int, Repetition]], bottom: floa
 
 
 def _events(axis: TimeAxis, events: Sequence[tuple[int, float, bool]], bottom: float) -> list[Markup]:
-    parts = [element("text", "events", class_="channel", x=axis.left - 6, y=13)]
+    parts = [element("text", "events", class_="channel", x=axis.left - 16, y=13)]
     labelled: list[float] = []
     # Faults first: where there is room for one number only it is theirs.
     for number, when_s, fault in sorted(events, key=lambda event: (not event[2], event[1])):
-        if not axis.shows(when_s, when_s):
-            continue
         x = axis.at(when_s)
         style = "event fault" if fault else "event"
         parts.append(element("line", class_=style, x1=f"{x:.1f}", x2=f"{x:.1f}", y1=14, y2=f"{bottom:.0f}"))

@@ -84,7 +84,8 @@ def test_gaps_within_a_column_become_one():
 def test_numbers_of_an_axis_lie_on_it_and_are_few(low, span, most):
     numbers = round_numbers(low, low + span, most)
     assert len(numbers) <= most + 1
-    assert all(low - span * 1e-6 <= number <= low + span * (1 + 1e-6) for number in numbers)
+    rounding = span * 1e-6 + 4 * np.spacing(abs(low) + span)
+    assert all(low - rounding <= number <= low + span + rounding for number in numbers)
 
 
 def test_numbers_are_written_as_people_write_them():

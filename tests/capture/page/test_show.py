@@ -183,6 +183,18 @@ def test_hostile_texts_stay_texts(take, flex_capture, tmp_path):
     assert "\u202e" not in path.read_text(encoding="utf-8")
 
 
+def test_a_hostile_id_leads_to_no_other_folder(take, flex_capture, tmp_path):
+    (tmp_path / "here").mkdir()
+    changed(take, subject="../../../evil", session="/etc/x:\0")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path / "here")
+        for words in (("show", take), ("show", take, "--rep", 1), ("export", take, "--format", "c3d")):
+            assert flex_capture(*words).code == 0
+    names = sorted(path.name for path in tmp_path.rglob("*evil*"))
+    assert names == [f"_.._.._evil__etc_x___A16-01{end}" for end in (".c3d", ".html", "_rep01.html")]
+    assert {path.parent.name for path in tmp_path.rglob("*evil*")} == {"here"}
+
+
 def test_a_take_without_repetitions_shows_its_views_all_the_same(recorded, flex_capture, tmp_path, monkeypatch):
     from capture import process_take
     from lab.repetitions import Segmentation
