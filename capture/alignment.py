@@ -42,18 +42,22 @@ def align_take(take: RecordedTake) -> AlignedTake:
         aligned_view, report = align_view(view, *limits(view.stream.device))
         views.append(aligned_view)
         reports.append(report)
+    pose = _first_pose(streams, devices)
     emg = next((_in_microvolt(stream) for stream in streams if stream.content_type.upper() == "EMG"), None)
+    rates = _one_channel(streams, "HeartRate"), _one_channel(streams, "BreathRate")
+    used = {stream.name for stream in (emg, *rates) if stream is not None} | ({pose.stream} if pose else set())
     return AlignedTake(
         record=take.record,
         raw_digest=take.digest,
-        pose=_first_pose(streams, devices),
+        pose=pose,
         emg=emg,
         emg_envelope=None if emg is None else emg_envelope(emg.values, emg.rate_hz, emg.time_s),
-        heart_rate=_one_channel(streams, "HeartRate"),
-        breath_rate=_one_channel(streams, "BreathRate"),
+        heart_rate=rates[0],
+        breath_rate=rates[1],
         views=tuple(views),
         reports=tuple(reports),
         reference_view=rig.get("reference_view") or (views[0].view if views else None),
+        others=tuple(stream for stream in streams if stream.name not in used),
     )
 
 

@@ -12,10 +12,12 @@ import click
 
 from capture.commands.amend import amend
 from capture.commands.doctor import doctor
+from capture.commands.export import export
 from capture.commands.rebuild import rebuild
 from capture.commands.record import record
 from capture.commands.recover import recover
 from capture.commands.resegment import resegment
+from capture.commands.show import show
 from capture.commands.status import status
 from capture.commands.subject import subject
 from capture.commands.validate import validate
@@ -37,10 +39,12 @@ def group(debug: bool) -> None:
 for _command in (
     record,
     status,
+    show,
     amend,
     subject,
     withdraw,
     resegment,
+    export,
     validate,
     verify,
     recover,

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import Final
 
 from lab.errors import LayoutError, RequestError
 from storage.flex import check_place
+from storage.take_folder import record_path
+
+_LONGEST_NAME: Final = 150
 
 
 def folder_problems(out: Path, subject: str) -> list[str]:
@@ -28,6 +33,22 @@ def require_dataset_folder(dataset: Path) -> None:
     """Raise RequestError where a dataset that was named is no folder."""
     if not dataset.is_dir():
         raise RequestError(f"{dataset} is not a folder; give the dataset's, such as flex-data/dataset")
+
+
+def plain_name(text: str, ending: str) -> str:
+    """Return a file's name made of an id: whatever a damaged ``take.json`` says, it leads to no other folder."""
+    return (re.sub(r"[^A-Za-z0-9_.-]", "_", text).lstrip(".")[:_LONGEST_NAME] or "unnamed") + ending
+
+
+def refuse_recorded_folder(output: Path, place: Path) -> None:
+    """Raise RequestError where a file at ``output`` would lie in a raw take, or in ``place``, a dataset or a take."""
+    folder = output.absolute().parent.resolve()
+    for around in (folder, *folder.parents):
+        if record_path(around).is_file() or around == place.resolve():
+            raise RequestError(
+                f"{folder} lies in {around}, which holds what was recorded and nothing else; "
+                "name another place with --output"
+            )
 
 
 def _dataset_problems(dataset: Path) -> list[str]:

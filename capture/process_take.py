@@ -11,7 +11,7 @@ from capture.alignment import align_take
 from lab.actions import ACTIONS
 from lab.aligned import AlignedTake
 from lab.errors import FileFormatError, TakeError
-from lab.marks import set_right
+from lab.marks import Standing, set_right
 from lab.repetitions import Segmentation
 from lab.subject import SubjectSheet
 from storage.checksums import verify_sums
@@ -25,16 +25,17 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class ProcessedTake:
-    """A take that is in the dataset.
+    """A take on one clock with its repetitions.
 
     ``damage`` says what of the raw bytes is missing or changed, which marks the take; ``remarks`` what a person may
-    want to know of the written files.
+    want to know: what was said of the take later, and of files that were written. ``standing`` is what it counts as.
     """
 
     aligned: AlignedTake
     segmentation: Segmentation
     damage: tuple[str, ...]
     remarks: tuple[str, ...]
+    standing: Standing
 
 
 def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: bool) -> ProcessedTake:
@@ -43,6 +44,24 @@ def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: boo
     ``verify`` compares the raw files with their checksums first; right after the take they were just made. Raises
     TakeError or LayoutError; the dataset is then as it was.
     """
+    processed = process_in_memory(folder, progress, verify=verify)
+    standing = processed.standing
+    sheet, sheet_remarks = _sheet_of(standing.record.subject, folder)
+    written = write_take(
+        dataset,
+        folder,
+        processed.aligned,
+        processed.segmentation,
+        progress,
+        excluded_reason=standing.excluded_reason,
+        notes=(*standing.record.faults, *processed.damage, *standing.notes),
+        sheet=sheet,
+    )
+    return replace(processed, remarks=(*processed.remarks, *written.remarks, *sheet_remarks))
+
+
+def process_in_memory(folder: Path, progress: Progress, *, verify: bool) -> ProcessedTake:
+    """Synchronise and segment one sealed raw take and write nothing. Raises TakeError; ``verify`` as above."""
     damage: tuple[str, ...] = ()
     if verify:
         progress("verifying", 0, 1)
@@ -61,19 +80,13 @@ def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: boo
     segmentation = segment(aligned)
     progress("finding repetitions", 1, 1)
     damage += tuple(without_folder(note, folder) for note in recorded.notes)
-    sheet, sheet_remarks = _sheet_of(standing.record.subject, folder)
-    written = write_take(
-        dataset,
-        folder,
-        aligned,
-        segmentation,
-        progress,
-        excluded_reason=standing.excluded_reason,
-        notes=(*recorded.record.faults, *damage, *standing.notes),
-        sheet=sheet,
-    )
-    said = () if standing.excluded_reason is None else (f"not to be used: {standing.excluded_reason}",)
-    return ProcessedTake(aligned, segmentation, damage, (*said, *standing.notes, *written.remarks, *sheet_remarks))
+    return ProcessedTake(aligned, segmentation, damage, _remarks(standing), standing)
+
+
+def _remarks(standing: Standing) -> tuple[str, ...]:
+    """Return what was said of the take later."""
+    excluded = () if standing.excluded_reason is None else (f"not to be used: {standing.excluded_reason}",)
+    return (*excluded, *standing.notes)
 
 
 def _sheet_of(subject: str, folder: Path) -> tuple[SubjectSheet | None, tuple[str, ...]]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from capture.console import Console
+from capture.dataset_rows import read_rows
 from capture.take_history import PastTake, by_action, read_history, that_counts
 from lab.actions import ACTIONS
 from lab.errors import LayoutError, RequestError
-from storage.flex import read_takes
 from storage.subject_sheets import list_sheets
 from storage.take_folder import is_being_written
 
@@ -111,7 +111,7 @@ def _dataset_rows(dataset: Path) -> tuple[dict[str, dict[str, Any]] | None, tupl
     if not dataset.is_dir():
         return None, ()
     try:
-        return {row["take_id"]: row for row in read_takes(dataset)}, ()
+        return {row["take_id"]: row for row in read_rows(dataset).takes}, ()
     except LayoutError as error:
         return None, error.problems
 

@@ -22,14 +22,28 @@ class Verdict:
     remarks: tuple[str, ...]
 
 
-def judge(processed: ProcessedTake, dataset: Path) -> Verdict:
-    """Sum up a take: repetitions found and expected, streams in sync, the worst uncertainty, where it is.
+def judge(processed: ProcessedTake, dataset: Path | None) -> Verdict:
+    """Sum up a take: repetitions found and expected, streams in sync, the worst uncertainty, the dataset it is in.
 
     A take is marked if the count is not the expected one, samples were lost, a stream is out of sync, something
     failed while it was recorded, or its raw bytes are damaged.
     """
     segmentation, reports = processed.segmentation, processed.aligned.reports
-    expected = "" if segmentation.expected is None else f" of {segmentation.expected}"
+    saved = "" if dataset is None else f" · saved to {dataset}"
+    line = verdict_line(segmentation.found, segmentation.expected, reports) + saved
+    wrong_count = segmentation.expected is not None and segmentation.found != segmentation.expected
+    marks = [*segmentation.doubts] if wrong_count else []
+    doubts = [] if wrong_count else [*segmentation.doubts]
+    for number, repetition in enumerate(segmentation.repetitions, start=1):
+        doubts += [f"repetition {number}: {doubt}" for doubt in repetition.doubts]
+    said = dict.fromkeys((*_record_marks(processed.aligned.record), *processed.damage, *marks, *stream_marks(reports)))
+    remarks = (text for text in dict.fromkeys((*doubts, *processed.remarks)) if text not in said)
+    return Verdict(line, tuple(said), tuple(remarks))
+
+
+def verdict_line(found: int, expected: int | None, reports: Sequence[StreamReport]) -> str:
+    """Return the one line: repetitions found and expected, streams in sync, the worst uncertainty."""
+    asked = "" if expected is None else f" of {expected}"
     in_sync = [report for report in reports if report.in_sync]
     worst_ms = max((report.uncertainty_p99_ms for report in reports), default=0.0)
     sync = (
@@ -37,17 +51,7 @@ def judge(processed: ProcessedTake, dataset: Path) -> Verdict:
         if len(in_sync) == len(reports)
         else f"{len(in_sync)} of {len(reports)} in sync"
     )
-    line = (
-        f"{segmentation.found}{expected} repetitions · {sync}, worst uncertainty {worst_ms:.2g} ms · saved to {dataset}"
-    )
-    wrong_count = segmentation.expected is not None and segmentation.found != segmentation.expected
-    marks = [*segmentation.doubts] if wrong_count else []
-    doubts = [] if wrong_count else [*segmentation.doubts]
-    for number, repetition in enumerate(segmentation.repetitions, start=1):
-        doubts += [f"repetition {number}: {doubt}" for doubt in repetition.doubts]
-    said = dict.fromkeys((*_record_marks(processed.aligned.record), *processed.damage, *marks, *_stream_marks(reports)))
-    remarks = (text for text in dict.fromkeys((*doubts, *processed.remarks)) if text not in said)
-    return Verdict(line, tuple(said), tuple(remarks))
+    return f"{found}{asked} repetitions · {sync}, worst uncertainty {worst_ms:.2g} ms"
 
 
 def say_verdict(
@@ -70,7 +74,8 @@ def _record_marks(record: TakeRecord) -> list[str]:
     return marks
 
 
-def _stream_marks(reports: Sequence[StreamReport]) -> list[str]:
+def stream_marks(reports: Sequence[StreamReport]) -> list[str]:
+    """Say of each stream that lost samples or is out of sync that it did, or is."""
     marks = []
     for report in reports:
         if report.lost or report.lost_ambiguous:

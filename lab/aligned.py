@@ -96,7 +96,8 @@ class AlignedTake:
     """Everything of one take on session time.
 
     ``raw_digest`` is the hash of the raw bytes (hex). ``emg`` is in microvolt; ``emg_envelope`` (samples,
-    channels) shares its times. ``heart_rate`` and ``breath_rate`` are one channel each, per minute.
+    channels) shares its times. ``heart_rate`` and ``breath_rate`` are one channel each, per minute. ``others`` are the
+    sampled streams of which nothing of the above was made; the dataset does not hold them.
     """
 
     record: TakeRecord
@@ -109,3 +110,4 @@ class AlignedTake:
     views: tuple[AlignedView, ...]
     reports: tuple[StreamReport, ...]
     reference_view: str | None
+    others: tuple[AlignedStream, ...] = ()

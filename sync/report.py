@@ -10,7 +10,8 @@ from typing import Final
 from lab.aligned import StreamReport
 
 _WIDTH: Final = 110
-_HEADINGS: Final = (
+#: What each cell of a line is, and its unit.
+HEADINGS: Final = (
     ("stream", ""),
     ("in", "sync"),
     ("rate", "Hz"),
@@ -36,12 +37,12 @@ def report_table(reports: Sequence[StreamReport]) -> str:
     missing; ``-`` stands for what could not be measured and ``?`` for an error that nothing bounds. ``delay`` is the
     device's latency that was subtracted.
     """
-    rows = [_row(report) for report in reports]
+    rows = [report_cells(report) for report in reports]
     widths = [
         max(len(cell) for cell in column)
-        for column in zip(*(tuple(line[row] for line in _HEADINGS) for row in (0, 1)), *rows, strict=True)
+        for column in zip(*(tuple(line[row] for line in HEADINGS) for row in (0, 1)), *rows, strict=True)
     ]
-    lines = [_line(tuple(heading[part] for heading in _HEADINGS), widths) for part in (0, 1)]
+    lines = [_line(tuple(heading[part] for heading in HEADINGS), widths) for part in (0, 1)]
     lines += [_line(row, widths) for row in rows]
     for report in reports:
         if report.note:
@@ -49,7 +50,8 @@ def report_table(reports: Sequence[StreamReport]) -> str:
     return "\n".join(line[:_WIDTH].rstrip() for line in lines)
 
 
-def _row(report: StreamReport) -> tuple[str, ...]:
+def report_cells(report: StreamReport) -> tuple[str, ...]:
+    """Return the cells of a stream's line, as text, in the order of ``HEADINGS``."""
     name = report.stream
     return (
         name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…",

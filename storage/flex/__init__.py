@@ -10,7 +10,6 @@ from __future__ import annotations
 from storage.flex.folder import check_place
 from storage.flex.rebuild import rebuild_tables
 from storage.flex.subjects import remove_subject, write_subject
-from storage.flex.tables import read_takes
 from storage.flex.validate import validate
 from storage.flex.versions import LAYOUT_VERSION, WRITER_VERSION
 from storage.flex.writer import Progress, WrittenTake, write_take
@@ -21,7 +20,6 @@ __all__ = [
     "Progress",
     "WrittenTake",
     "check_place",
-    "read_takes",
     "rebuild_tables",
     "remove_subject",
     "validate",

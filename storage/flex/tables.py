@@ -321,11 +321,6 @@ def read_entries(dataset: Path) -> Entries:
     return entries
 
 
-def read_takes(dataset: Path) -> list[Row]:
-    """Read what a dataset says of its takes, without what depends on other takes. Raises LayoutError."""
-    return [entry.take for entry in read_entries(dataset).values()]
-
-
 def _entries_of(takes: list[Row], streams: list[Row], repetitions: list[Row]) -> Entries:
     its_streams, its_repetitions = _group(streams), _group(repetitions)
     return {
