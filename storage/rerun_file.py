@@ -49,7 +49,8 @@ def load_rerun() -> Any:
         import rerun
     except ImportError:
         raise RequestError(
-            "the Rerun format needs the package rerun-sdk; install it with `pip install rerun-sdk` (or this program with its extra rerun)"
+            "the Rerun format needs the package rerun-sdk (this program's extra 'rerun'); "
+            "install it with `pip install rerun-sdk`"
         ) from None
     return rerun
 
