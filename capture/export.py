@@ -66,9 +66,9 @@ def export_c3d(request: ExportRequest) -> int:
     console = Console()
     names, parts = _raw_part(request) if is_raw_take(request.place, request.take_id) else _dataset_parts(request)
     refuse_recorded_folder(request.output / "file", request.place)
-    _check_names(request, names)
+    check_names(request, names)
     with console.progress() as progress:
-        _make_folder(request.output)
+        make_folder(request.output)
         remarks: list[str] = []
         for done, part in enumerate(parts(progress)):
             progress("exporting", done, len(names))
@@ -81,14 +81,16 @@ def export_c3d(request: ExportRequest) -> int:
     return 1 if remarks else 0
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make the folder of the files. Raises RequestError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"{folder} cannot be made ({reason(error)}); name another with --output") from None
 
 
-def _check_names(request: ExportRequest, names: Sequence[str]) -> None:
+def check_names(request: ExportRequest, names: Sequence[str]) -> None:
+    """Raise RequestError where there is nothing to write, or a file that may not be replaced."""
     if not names:
         raise RequestError(f"{request.place} has no repetition to export")
     if request.output.exists() and not request.output.is_dir():

@@ -15,7 +15,20 @@ POSIX_NAMES = {
     "fork", "forkpty", "symlink", "mkfifo", "killpg", "getuid", "geteuid", "getpgid", "setsid", "chown", "symlink_to",
     "hardlink_to", "set_wakeup_fd", "pthread_kill", "SIGKILL", "SIGUSR1", "SIGALRM", "alarm",
 }  # fmt: skip
-HEAVY_MODULES = {"scipy", "pandas", "cv2", "av", "pyarrow", "h5py", "pylsl", "simplejpeg", "c3d", "rich", "serial"}
+HEAVY_MODULES = {
+    "scipy",
+    "pandas",
+    "cv2",
+    "av",
+    "pyarrow",
+    "h5py",
+    "pylsl",
+    "simplejpeg",
+    "c3d",
+    "rich",
+    "serial",
+    "rerun",
+}
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
