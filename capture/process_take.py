@@ -54,7 +54,8 @@ def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: boo
         processed.segmentation,
         progress,
         excluded_reason=standing.excluded_reason,
-        notes=(*standing.record.faults, *processed.damage, *standing.notes),
+        faults=(*standing.record.faults, *processed.damage),
+        notes=standing.notes,
         sheet=sheet,
     )
     return replace(processed, remarks=(*processed.remarks, *written.remarks, *sheet_remarks))

@@ -82,7 +82,7 @@ def _shown(dataset: Path, entry: TakeEntry, take: Row) -> ShownTake:
 
 
 def _marks(take: Row, reports: Sequence[StreamReport]) -> tuple[str, ...]:
-    marks = [str(note) for note in take["notes"] or ()]
+    marks = [str(note) for note in take["faults"] or ()]
     if take["state"] != "complete":
         marks.append(f"the take is {take['state']}: it was cut off or could not be written to its end")
     if take["expected"] is not None and take["found"] != take["expected"]:
@@ -93,12 +93,12 @@ def _marks(take: Row, reports: Sequence[StreamReport]) -> tuple[str, ...]:
 
 
 def _remarks(take: Row, repetitions: Sequence[Repetition]) -> tuple[str, ...]:
-    remarks = [] if take["current"] else ["a later take of the same subject, session and action replaces this one"]
+    remarks = [] if take["current"] else ["another take of the same subject, session and action replaces this one"]
     if take["expected"] is None or take["found"] == take["expected"]:
         remarks += [str(doubt) for doubt in take["doubts"] or ()]
     for number, repetition in enumerate(repetitions, start=1):
         remarks += [f"repetition {number}: {doubt}" for doubt in repetition.doubts]
-    return tuple(remarks)
+    return (*remarks, *(str(note) for note in take["notes"] or ()))
 
 
 def _facts(take: Row) -> tuple[tuple[str, str], ...]:

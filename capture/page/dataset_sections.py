@@ -62,9 +62,9 @@ def _flags(take: Row, rows: DatasetRows) -> tuple[str, ...]:
     if any(report.lost or report.lost_ambiguous for report in reports):
         flags.append(f"{sum(report.lost for report in reports)} samples lost")
     said = set(stream_marks(reports))
-    notes = sum(note not in said for note in take["notes"] or ())
-    if notes:
-        flags.append(f"{notes} fault{'s' if notes > 1 else ''}")
+    faults = sum(fault not in said for fault in take["faults"] or ())
+    if faults:
+        flags.append(f"{faults} fault{'s' if faults > 1 else ''}")
     return tuple(flags)
 
 
@@ -78,7 +78,8 @@ def _heading(dataset: Path, rows: DatasetRows, flags: dict[str, tuple[str, ...]]
     subjects = len({take["subject"] for take in usable})
     actions = len({take["action"] for take in usable})
     line = (
-        f"{repetitions:,} repetitions · {len(usable)} takes · {subjects} subjects · {actions} of {len(ACTIONS)} actions"
+        f"{_count(repetitions, 'repetition')} · {_count(len(usable), 'take')} · {_count(subjects, 'subject')}"
+        f" · {actions} of {len(ACTIONS)} actions"
     )
     parts = [
         element("h1", f"Dataset {Path(*dataset.resolve().parts[-2:])}"),
@@ -92,7 +93,7 @@ def _heading(dataset: Path, rows: DatasetRows, flags: dict[str, tuple[str, ...]]
     if flagged:
         findings.append(f"{flagged} of {len(usable)} takes that count are flagged; the table of takes says why")
     if len(takes) - len(usable):
-        findings.append(f"{len(takes) - len(usable)} takes do not count: retaken or excluded")
+        findings.append(f"not counted, for they are retaken or excluded: {_count(len(takes) - len(usable), 'take')}")
     if findings:
         items = [element("li", finding) for finding in findings]
         parts.append(element("ul", *items, class_="marks" if flagged else "remarks"))
@@ -134,6 +135,10 @@ def _matrix(takes: Sequence[Row], flags: dict[str, tuple[str, ...]]) -> list[Mar
     named = ", ".join(f"{action} {ACTIONS[action].name}" for action in actions if action in ACTIONS)
     legend = f"Number of repetitions that count; ! : a take of them is flagged; \u2013 : nothing. {named}."
     return [element("div", table, class_="scroll"), element("p", legend, class_="note")]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _cell(takes: Sequence[Row], flags: dict[str, tuple[str, ...]]) -> Markup:
@@ -192,7 +197,7 @@ def _durations(takes: Sequence[Row], rows: DatasetRows) -> list[Markup]:
 
 _HEAD: Final = (
     ("take", "left"), ("started", "left"), ("skill", "left"), ("load kg", ""), ("repetitions", ""),
-    ("least sure", ""), ("error p99 ms", ""), ("lost", ""), ("modalities", "left"), ("flags", "left"),
+    ("least sure", ""), ("error p99 ms", ""), ("lost", ""), ("modalities", "left soft"), ("flags", "left"),
 )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ dd { margin: 0; overflow-wrap: anywhere; }
 th, td { padding: 3px 9px; border-bottom: 1px solid var(--rule); text-align: right; vertical-align: middle;
   white-space: nowrap; }
 th { font-weight: 600; vertical-align: bottom; } .left, th.left, td.left { text-align: left; }
+td.soft { white-space: normal; }
 td.wrap { white-space: normal; min-width: 22ch; } th .unit, .unit { color: var(--quiet); font-weight: 400; }
 .bad { color: var(--warn); font-weight: 600; }
 svg { display: block; max-width: 100%; overflow: hidden; }

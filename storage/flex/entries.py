@@ -85,7 +85,11 @@ def content_digest(take: AlignedTake) -> str:
 
 
 def revision_of(
-    take: AlignedTake, segmentation: Segmentation, excluded_reason: str | None, notes: tuple[str, ...]
+    take: AlignedTake,
+    segmentation: Segmentation,
+    excluded_reason: str | None,
+    faults: tuple[str, ...],
+    notes: tuple[str, ...],
 ) -> str:
     """Return the revision: 12 hex digits that stand for everything the take's files are made from."""
     return short_hash(
@@ -100,6 +104,7 @@ def revision_of(
                 "reference_view": take.reference_view,
                 "content": content_digest(take),
                 "excluded_reason": excluded_reason,
+                "faults": faults,
                 "notes": notes,
             }
         )
@@ -122,11 +127,12 @@ def take_entry(
     views: dict[str, ViewFrames],
     rows: list[FrameRows],
     excluded_reason: str | None,
+    faults: tuple[str, ...],
     notes: tuple[str, ...],
 ) -> TakeEntry:
     """Make the rows of a take; ``rows`` are its rows in the frames table, a repetition each."""
     record = take.record
-    revision = revision_of(take, segmentation, excluded_reason, notes)
+    revision = revision_of(take, segmentation, excluded_reason, faults, notes)
     place = (record.action, record.subject, record.id, revision)
     shared = {
         "take_id": record.id,
@@ -149,6 +155,7 @@ def take_entry(
         "take": record.take,
         "doubts": segmentation.doubts,
         "excluded_reason": excluded_reason,
+        "faults": faults,
         "notes": notes,
         "simulated_devices": record.simulated_devices,
         "state": record.state,

@@ -67,23 +67,24 @@ def write_take(
     progress: Progress | None = None,
     *,
     excluded_reason: str | None = None,
+    faults: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
     sheet: SubjectSheet | None = None,
 ) -> WrittenTake:
     """Write a take into a dataset, or again with what is known better now.
 
     ``take_folder`` is the raw take's, with its ``<view>.mov``; ``excluded_reason`` is why the take was marked not to
-    be used, ``notes`` what was said about it. The dataset's folder is made if it is missing. The take's files get a
-    new revision and are seen from the moment ``repetitions.parquet`` is replaced; then older revisions are removed.
-    Written again from the same, every file has the same bytes. Raises LayoutError if the take or the dataset cannot be
-    written; the dataset is then as it was.
+    be used, ``faults`` what failed or is damaged, ``notes`` what was said about it, ``sheet`` the subject's. The
+    dataset's folder is made if it is missing. The take's files get a new revision and are seen from the moment
+    ``repetitions.parquet`` is replaced; then older revisions are removed. Written again from the same, every file has
+    the same bytes. Raises LayoutError if the take or the dataset cannot be written; the dataset is then as it was.
     """
     say = progress or (lambda _what, _done, _total: None)
     _check(take, segmentation)
     views = {view.view: ViewFrames.of(view) for view in sorted(take.views, key=lambda view: view.view)}
     reference = views.get(take.reference_view) if take.reference_view else None
     rows = [frame_rows(take, reference, repetition) for repetition in segmentation.repetitions]
-    entry = take_entry(take, segmentation, views, rows, excluded_reason, notes)
+    entry = take_entry(take, segmentation, views, rows, excluded_reason, faults, notes)
     clips = _clips(dataset, take_folder, entry)
     try:
         dataset.mkdir(parents=True, exist_ok=True)

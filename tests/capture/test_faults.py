@@ -154,7 +154,7 @@ def test_a_device_that_dies_is_named_and_marks_the_take_for_good(
     outcome = flex_capture("resegment", take)
     assert outcome.code == 1
     assert "the process of device" in outcome.out
-    notes = pd.read_parquet(out / "dataset" / "takes.parquet").notes.iloc[0]
+    notes = pd.read_parquet(out / "dataset" / "takes.parquet").faults.iloc[0]
     assert any("the process of device" in note for note in notes)
 
 

@@ -135,7 +135,7 @@ def test_a_dataset_has_an_overview_and_a_page_of_each_take(recorded, flex_captur
     assert flex_capture("show", recorded.dataset).code == 0
     needs_nothing(tmp_path / "dataset.html")
     page = Page(tmp_path / "dataset.html")
-    assert "2 repetitions · 1 takes · 1 subjects · 1 of 20 actions" in page.text
+    assert "2 repetitions · 1 take · 1 subject · 1 of 20 actions" in page.text
     assert recorded.take_id in page.text
     assert len(page.named("circle", "dot")) == 2
     assert flex_capture("show", recorded.dataset, "--rep", 1).code == 0
