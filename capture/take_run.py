@@ -18,6 +18,7 @@ from capture.messages import Start
 from capture.recorder import Recorder
 from capture.running_take import FinishedTake, RunningTake, TakePlan
 from capture.stream_check import check_streams
+from capture.streams_of_others import find_streams_of_others
 from capture.take_close import finish_take
 from capture.take_json import opening_record
 from capture.take_watch import run_until_stopped
@@ -48,10 +49,17 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
                 task = WorkerTask(entry.name, entry.driver, device.config.model_dump(), run, configuration)
                 processes.append(DeviceProcess(task))
             wait_for_devices(processes, plan.rig.rig.wait_s)
-            check_streams(plan.rig, {process.device: process.specs for process in processes})
-            recorder = Recorder(expected_streams(processes))
+            expected = expected_streams(processes)
+            of_others = find_streams_of_others(plan.rig.rig, {stream.source_id for stream in expected})
+            specs = {process.device: process.specs for process in processes}
+            specs |= {stream.device: (stream.spec,) for stream in of_others if stream.spec is not None}
+            check_streams(plan.rig, specs)
+            recorder = Recorder([*expected, *of_others])
             recorder.connect(plan.rig.rig.wait_s)
             wait_for_subscriptions(processes)
+        simulated = [stream.name for stream in of_others if stream.spec is not None and stream.spec.simulated]
+        if simulated:
+            console.simulated(simulated)
         console.countdown(countdown_s)
         interruption.defer()
         made = _missing_folders(plan.raw / plan.subject / plan.session)
@@ -131,7 +139,7 @@ def _wait_for_first_samples(running: RunningTake) -> None:
                     f"stream '{state.expected.name}' of device '{state.expected.device}' sent nothing within"
                     f" {wait_s:.0f} s; check the device, then record again"
                     for state in running.recorder.streams
-                    if state.samples == 0
+                    if state.samples == 0 and not state.expected.may_be_silent
                 )
             )
         time.sleep(0.01)

@@ -14,7 +14,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from lab.streams import CLOCK_LABELS, CLOCK_SUFFIX, COUNTER_LABEL, COUNTER_MODULUS, Channel, Chunk, StreamSpec
+from lab.streams import (
+    CLOCK_LABELS,
+    CLOCK_SUFFIX,
+    COUNTER_LABEL,
+    COUNTER_MODULUS,
+    Channel,
+    Chunk,
+    CountingChannel,
+    StreamSpec,
+)
 
 #: Largest count that each sample format holds exactly, as a power of two.
 _MODULUS: Final = {"int8": 2**7, "int16": 2**15}
@@ -28,9 +37,22 @@ def counter_modulus(spec: StreamSpec) -> int:
     return _MODULUS.get(spec.format, COUNTER_MODULUS)
 
 
+def counting_channel(spec: StreamSpec) -> CountingChannel | None:
+    """Return the channel of a published stream that counts its samples, None where it has none."""
+    if spec.video is not None:
+        return CountingChannel(0, 0)  # frame ids do not wrap
+    return CountingChannel(len(spec.channels), counter_modulus(spec)) if spec.counted else None
+
+
 def source_id(host: str, device: str, stream: str, run: str) -> str:
     """Return the source id of a stream: the same across restarts of its driver within one run."""
     return f"flex-capture/{host}/{device}/{stream}/{run}"
+
+
+def clock_source_id(source: str) -> str:
+    """Return the source id of the ``.clock`` stream beside the stream with the source id ``source``."""
+    stream, _, run = source.rpartition("/")
+    return f"{stream}{CLOCK_SUFFIX}/{run}"
 
 
 def _software_version() -> str:
@@ -133,6 +155,38 @@ class SampledPublisher:
         self._clock.push_sample([float(chunk.counters[-1]), chunk.arrival_s, chunk.device_time_s], chunk.arrival_s)
         self.samples += len(values)
         self.rows += 1
+
+
+class PlainPublisher:
+    """A stream as it is, without counter and ``.clock``: texts, events."""
+
+    def __init__(self, device: str, spec: StreamSpec, run: str) -> None:
+        """Create the outlet; it is discoverable at once."""
+        import pylsl
+
+        self.name = spec.published_name(device)
+        info = _stream_info(device, spec, self.name, spec.channels, spec.format, run)
+        self._outlet = pylsl.StreamOutlet(info, max_buffered=_BUFFER_S)
+        self.sources: dict[str, str] = {self.name: info.source_id()}
+        self.samples = 0
+
+    @property
+    def published(self) -> dict[str, int]:
+        """Samples published so far by stream name."""
+        return {self.name: self.samples}
+
+    def subscribed(self, timeout_s: float) -> bool:
+        """Wait until someone receives the stream."""
+        return bool(self._outlet.wait_for_consumers(timeout_s))
+
+    def publish(self, chunk: Chunk) -> None:
+        """Push a chunk: the stamp of its last sample is the arrival of its last byte."""
+        if chunk.values.dtype == object:
+            for row in chunk.values.tolist():
+                self._outlet.push_sample(row, chunk.arrival_s)
+        else:
+            self._outlet.push_chunk(np.ascontiguousarray(chunk.values), chunk.arrival_s)
+        self.samples += len(chunk.values)
 
 
 class FramePublisher:

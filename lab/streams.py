@@ -24,6 +24,15 @@ CLOCK_LABELS: Final = ("counter", "arrival", "device_time")
 #: Channels of a camera's stream, one double64 row a frame.
 FRAME_LABELS: Final = ("frame_id", "device_time", "arrival", "pts", "encoded")
 
+
+@dataclass(frozen=True, slots=True)
+class CountingChannel:
+    """The channel of a stream that counts its samples: ``column`` from 0, ``modulus`` 0 where it never wraps."""
+
+    column: int
+    modulus: int
+
+
 #: The irregular stream in which the recorder keeps each clock-offset probe with its round trip.
 PROBES_NAME: Final = "FlexClockProbes"
 PROBES_LABELS: Final = ("stream_id", "remote_time", "offset", "round_trip")
@@ -57,8 +66,9 @@ class StreamSpec:
 
     ``name`` is empty for a device's only stream; a device with several names each, and the stream is
     published as ``<device>.<name>``. ``rate_hz`` is what was asked for, 0 for irregular. ``channels``
-    are without ``sample_counter``, which the publisher appends. ``video`` is set for a camera, whose
-    stream then has ``FRAME_LABELS`` as channels.
+    are without ``sample_counter``, which the publisher appends unless ``counted`` is False: texts and events carry
+    none, and no ``.clock`` runs beside them. ``video`` is set for a camera, whose stream then has ``FRAME_LABELS`` as
+    channels.
     """
 
     content_type: str
@@ -71,6 +81,7 @@ class StreamSpec:
     model: str = ""
     serial: str = ""
     simulated: bool = False
+    counted: bool = True
     video: VideoFormat | None = None
     details: dict[str, str] = field(default_factory=dict)
 
