@@ -32,10 +32,14 @@ class Stop:
 
 @dataclass(frozen=True)
 class Ready:
-    """From the worker: the device is open and its streams are published, by name their source ids."""
+    """From the worker: the device is open and its streams are published, by name their source ids.
+
+    ``remarks`` are sentences about what the device leaves out.
+    """
 
     specs: tuple[StreamSpec, ...]
     sources: dict[str, str]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

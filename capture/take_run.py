@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -57,7 +58,13 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
             recorder = Recorder([*expected, *of_others])
             recorder.connect(plan.rig.rig.wait_s)
             wait_for_subscriptions(processes)
-        simulated = [stream.name for stream in of_others if stream.spec is not None and stream.spec.simulated]
+        for remark in _remarks(processes):
+            console.warning(remark)
+        # that a recording or somebody else's stream is simulated is known only now
+        driven = {device.entry.name for device in plan.rig.devices if device.simulated}
+        simulated = sorted(
+            name for name, sent in specs.items() if name not in driven and any(spec.simulated for spec in sent)
+        )
         if simulated:
             console.simulated(simulated)
         console.countdown(countdown_s)
@@ -83,6 +90,8 @@ def _record(running: RunningTake, made: list[Path]) -> FinishedTake:
             truth.mkdir()
         running.recorder.start(part_path(streams_path(folder)))
         t0_s = local_clock() + _LEAD_S
+        for remark in _remarks(running.processes):
+            running.note("remark", remark)
         running.events.append(Event(session_s=t0_s, kind="t0", text="replays and simulations play their first sample"))
         for process in running.processes:
             process.send(Start(t0_s, folder, truth))
@@ -107,6 +116,14 @@ def _record(running: RunningTake, made: list[Path]) -> FinishedTake:
             close_all(running.processes)  # they write into the folder
             shutil.rmtree(folder, ignore_errors=True)
             _remove_empty(made)
+
+
+def _remarks(processes: Sequence[DeviceProcess]) -> list[str]:
+    return [
+        f"device '{process.device}': {remark}"
+        for process in processes
+        for remark in (process.ready.remarks if process.ready is not None else ())
+    ]
 
 
 def _missing_folders(folder: Path) -> list[Path]:

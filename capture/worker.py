@@ -69,7 +69,7 @@ class _Worker:
     def run(self) -> None:
         from capture.lsl_settings import configure_lsl
         from drivers.host_clock import LslClock
-        from drivers.publish import FramePublisher, SampledPublisher
+        from drivers.publish import publisher_of
         from drivers.registry import find_driver
 
         threading.Thread(target=self._listen, name="recorder-pipe", daemon=True).start()
@@ -79,12 +79,11 @@ class _Worker:
         self._driver.open()
         self._specs = tuple(self._driver.streams())
         for spec in self._specs:
-            kind = FramePublisher if spec.video is not None else SampledPublisher
-            self._publishers[spec.name] = kind(self._task.device, spec, self._task.run)
+            self._publishers[spec.name] = publisher_of(self._task.device, spec, self._task.run)
         sources = {
             name: source for publisher in self._publishers.values() for name, source in publisher.sources.items()
         }
-        self.say(Ready(self._specs, sources))
+        self.say(Ready(self._specs, sources, tuple(getattr(self._driver, "remarks", ()))))
         while not self._orphaned.is_set():
             self._obey()
             self._work()

@@ -158,7 +158,7 @@ class SampledPublisher:
 
 
 class PlainPublisher:
-    """A stream as it is, without counter and ``.clock``: texts, events."""
+    """A stream as it is, without counter and ``.clock``: texts, rows that carry a count of their own."""
 
     def __init__(self, device: str, spec: StreamSpec, run: str) -> None:
         """Create the outlet; it is discoverable at once."""
@@ -216,3 +216,13 @@ class FramePublisher:
         row = [float(frame_id), device_time_s, arrival_s, float(pts_us), float(encoded)]
         self._outlet.push_sample(row, arrival_s if math.isfinite(arrival_s) else 0.0)
         self.rows += 1
+
+
+Publisher = SampledPublisher | PlainPublisher | FramePublisher
+
+
+def publisher_of(device: str, spec: StreamSpec, run: str) -> Publisher:
+    """Publish a stream of a device as what it is."""
+    if spec.video is not None:
+        return FramePublisher(device, spec, run)
+    return SampledPublisher(device, spec, run) if spec.counted else PlainPublisher(device, spec, run)

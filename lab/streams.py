@@ -65,16 +65,17 @@ class StreamSpec:
     """One stream of a device as its driver describes it.
 
     ``name`` is empty for a device's only stream; a device with several names each, and the stream is
-    published as ``<device>.<name>``. ``rate_hz`` is what was asked for, 0 for irregular. ``channels``
-    are without ``sample_counter``, which the publisher appends unless ``counted`` is False: texts and events carry
-    none, and no ``.clock`` runs beside them. ``video`` is set for a camera, whose stream then has ``FRAME_LABELS`` as
-    channels.
+    published as ``<device>.<name>``, or as ``publish_as`` where that is set. ``rate_hz`` is what was asked for, 0
+    for irregular. ``channels`` are without ``sample_counter``, which the publisher appends unless ``counted`` is
+    False: texts and events carry none, and no ``.clock`` runs beside them. ``video`` is set for a camera, whose
+    stream then has ``FRAME_LABELS`` as channels.
     """
 
     content_type: str
     channels: tuple[Channel, ...]
     rate_hz: float
     name: str = ""
+    publish_as: str = ""
     format: SampleFormat = "float32"
     counter_origin: CounterOrigin = "device"
     manufacturer: str = ""
@@ -87,7 +88,7 @@ class StreamSpec:
 
     def published_name(self, device: str) -> str:
         """Name of the LSL stream when published by the device called ``device``."""
-        return f"{device}.{self.name}" if self.name else device
+        return self.publish_as or (f"{device}.{self.name}" if self.name else device)
 
 
 @dataclass(frozen=True, slots=True)
