@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from capture.lsl_settings import ClockProbe, probe_clock
-from capture.visible_streams import visible_streams
+from capture.visible_streams import successor, visible_streams
 from drivers.publish import counting_channel
 from lab.errors import DeviceError, TakeError
 from lab.streams import PROBES_LABELS, PROBES_NAME, Channel, CountingChannel, StreamSpec
@@ -28,6 +28,10 @@ _PULL_SAMPLES: Final = 16384
 _PROBE_PERIOD_S: Final = 1.0
 _SYNC_PERIOD_S: Final = 1.0
 _OTHERS_GRACE_S: Final = 1.0
+_OPEN_S: Final = 10.0
+_LOOK_S: Final = 0.5
+#: A clock is probed every two seconds; a stream of others without an answer for this long is looked for.
+_RENEW_AFTER_S: Final = 6.0
 _MOST_COUNTS: Final = 2**62
 #: Values that one pull may hold, and samples that an inlet may keep, whatever a stream says of itself.
 _PULL_VALUES: Final = 4_000_000
@@ -80,6 +84,7 @@ class StreamState:
     last_count: int | None = None
     gone: bool = False
     last_probe_s: float = math.nan
+    uid: str = ""
     offsets: list[tuple[float, float]] = field(default_factory=list)
 
     def is_before(self, session_s: float) -> bool:
@@ -87,6 +92,12 @@ class StreamState:
         offset_s = self.offsets[-1][1] if self.offsets else 0.0
         coming = self.expected.of_others and not self.expected.may_be_silent and not self.gone
         return coming and self.last_stamp_s + offset_s < session_s
+
+    def seems_lost(self) -> bool:
+        """Whether this is a stream of others that has not answered for long, or should have sent something."""
+        now_s = time.monotonic()
+        silent = not self.expected.may_be_silent and now_s - self.last_seen_s > _RENEW_AFTER_S
+        return self.expected.of_others and (silent or now_s - self.last_probe_s > _RENEW_AFTER_S)
 
     def rate_measured_hz(self) -> float:
         """Return samples a second over the whole take so far, from stamps; NaN before there are two."""
@@ -147,28 +158,27 @@ class Recorder:
             self._subscribe(number, stream, stream.info if stream.of_others else found[stream.source_id][0])
 
     def _subscribe(self, stream_id: int, stream: ExpectedStream, info: Any) -> None:
-        import pylsl
-
-        buffer_s = max(1, min(_INLET_BUFFER_S, int(_INLET_SAMPLES / max(info.nominal_srate(), 1.0))))
-        inlet = pylsl.StreamInlet(info, max_buflen=buffer_s, recover=True, as_numpy=True)
+        inlet = _inlet(info)
         try:
-            full = inlet.info(10.0)
-            inlet.open_stream(10.0)
-        except (pylsl.util.TimeoutError, pylsl.util.LostError, RuntimeError) as error:
-            raise DeviceError(
-                f"stream '{stream.name}' of device '{stream.device}' cannot be opened ({error})"
-            ) from error
+            full = inlet.info(_OPEN_S)
+        except RuntimeError as error:
+            raise _not_opened(stream, error) from error
+        if not stream.of_others:
+            _open(stream, inlet)
         self._inlets.append(inlet)
         self._headers.append(full.as_xml())
-        self.streams.append(StreamState(stream_id, stream, full.nominal_srate()))
+        self.streams.append(StreamState(stream_id, stream, full.nominal_srate(), uid=full.uid()))
 
     # -- the take ----------------------------------------------------------------------------------------------
 
     def start(self, path: Path) -> None:
-        """Create the XDF file, write the headers and begin to record. Raises TakeError."""
+        """Create the XDF file, write the headers and begin to record. Raises TakeError, or DeviceError.
+
+        Only now are streams of others subscribed to: what they send before the take belongs to no take.
+        """
         for state, inlet in zip(self.streams, self._inlets, strict=True):
             if state.expected.of_others:
-                inlet.flush()  # what it sent before the take belongs to no take
+                _open(state.expected, inlet)
         writer = XdfWriter(path)
         self._writer = writer
         self._probes_id = len(self.streams) + 1
@@ -289,7 +299,11 @@ class Recorder:
         previous: ClockProbe | None = None
         import pylsl
 
+        look_again_s = time.monotonic() + _RENEW_AFTER_S
         while not self._stop_probing.is_set():
+            if state.seems_lost() and time.monotonic() > look_again_s:
+                inlet = self._renewed(state, inlet)
+                look_again_s = time.monotonic() + _RENEW_AFTER_S
             probe = probe_clock(inlet, 1.0)
             if probe is not None and probe.differs_from(previous):
                 previous = probe
@@ -301,11 +315,47 @@ class Recorder:
                 self._probes += 1
             self._stop_probing.wait(_PROBE_PERIOD_S)
 
+    def _renewed(self, state: StreamState, inlet: Any) -> Any:
+        """Return a new inlet for a stream of others that is back; ``inlet`` where it is not.
+
+        liblsl recovers inlets by itself, but none whose name or source id holds a quote: its query for it is none then.
+        """
+        stream = state.expected
+        back = successor(stream.info, _LOOK_S)
+        if back is None or back.uid == state.uid or not state.seems_lost():
+            return inlet
+        try:
+            renewed = _inlet(back.info)
+            _open(stream, renewed)
+        except (DeviceError, RuntimeError):
+            return inlet  # it may have gone again
+        self._inlets[self.streams.index(state)] = renewed
+        state.gone, state.uid = False, back.uid
+        return renewed
+
     def _sync_disk(self) -> None:
         assert self._writer is not None
         while not self._stop_probing.wait(_SYNC_PERIOD_S):
             self._writer.boundary()
             self._writer.sync()
+
+
+def _inlet(info: Any) -> Any:
+    import pylsl
+
+    buffer_s = max(1, min(_INLET_BUFFER_S, int(_INLET_SAMPLES / max(info.nominal_srate(), 1.0))))
+    return pylsl.StreamInlet(info, max_buflen=buffer_s, recover=True, as_numpy=True)
+
+
+def _open(stream: ExpectedStream, inlet: Any) -> None:
+    try:
+        inlet.open_stream(_OPEN_S)
+    except RuntimeError as error:  # pylsl's errors all are
+        raise _not_opened(stream, error) from error
+
+
+def _not_opened(stream: ExpectedStream, error: Exception) -> DeviceError:
+    return DeviceError(f"stream '{stream.name}' of device '{stream.device}' cannot be opened ({error})")
 
 
 def _account(state: StreamState, values: Any, stamps: np.ndarray[Any, np.dtype[np.float64]]) -> None:

@@ -59,6 +59,20 @@ def matching_streams(query: str, wait_s: float) -> list[SeenStream]:
     return _seen([pylsl.StreamInfo(handle=handles[index]) for index in range(found)])
 
 
+def successor(info: Any, wait_s: float) -> SeenStream | None:
+    """Return the one stream that has taken the place of a lost one, by source id, name and layout, or None."""
+    if not info.source_id():
+        return None
+    like = [
+        stream
+        for stream in visible_streams(wait_s)
+        if (stream.source_id, stream.name, stream.content_type) == (info.source_id(), info.name(), info.type())
+        and stream.info.channel_count() == info.channel_count()
+        and stream.info.channel_format() == info.channel_format()
+    ]
+    return like[0] if len(like) == 1 else None
+
+
 def _seen(infos: list[Any]) -> list[SeenStream]:
     seen: dict[str, SeenStream] = {}
     for info in infos:

@@ -268,3 +268,44 @@ def test_what_a_stream_does_not_say_the_rig_must(
         assert word in outcome.err
     assert not (tmp_path / "out").exists()
     del outlet
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Vendor EMG (2)", "it's back"])
+def test_a_publisher_that_comes_back_is_recorded_again(
+    name: str, write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    source = f"amp-back-{len(name)}"
+    rig, out = write_rig(MOCAP, entry("amp", f'source_id = "{source}"\ncounter = "count"')), tmp_path / "out"
+    ended = threading.Event()
+
+    def come_and_go() -> None:
+        with publishing("emg", name, source) as amp:
+            there.set()
+            while not list(out.rglob("streams.xdf.part")):
+                time.sleep(0.05)
+            time.sleep(3.0)
+            amp.kill()
+        time.sleep(2.5)
+        with publishing("emg", name, source):
+            ended.wait(60)
+
+    there = threading.Event()
+    publisher = threading.Thread(target=come_and_go)
+    publisher.start()
+    assert there.wait(20)
+    try:
+        outcome = flex_capture(
+            "record", "--subject", "S12", "--rig", rig, "--out", out, "--yes", "--duration", 20, "--reps", 4
+        )
+    finally:
+        ended.set()
+        publisher.join()
+    assert outcome.code in {1, 3}, outcome
+    (take,) = list_takes(out / "raw")
+    amp = next(stream for stream in read_raw_take(take).streams if stream.name == "amp")
+    steps = np.diff(sample_numbers(amp.values)) % 2000
+    assert (steps != 1).sum() == 1, outcome  # one break: the new publisher counts anew
+    gap = int(np.argmax(steps != 1))
+    assert len(steps) - gap > 3000
+    assert "stream 'amp' of device 'amp' was silent" in " ".join(read_record(take).faults)
