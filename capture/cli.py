@@ -14,7 +14,9 @@ from capture.commands.doctor import doctor
 from capture.commands.rebuild import rebuild
 from capture.commands.record import record
 from capture.commands.recover import recover
+from capture.commands.replay import replay
 from capture.commands.resegment import resegment
+from capture.commands.stream import stream
 from capture.commands.validate import validate
 from capture.commands.verify import verify
 from lab.errors import FlexCaptureError
@@ -30,7 +32,7 @@ def group(debug: bool) -> None:
     """Record FLEX-style fitness data: MoCap, cameras, sEMG, heart and breath rate, on one clock."""
 
 
-for _command in (record, resegment, validate, verify, recover, rebuild, doctor):
+for _command in (record, resegment, validate, verify, recover, rebuild, doctor, stream, replay):
     group.add_command(_command)
 
 
@@ -81,8 +83,8 @@ def _let_go_of_output() -> None:
 
 def _use_utf8() -> None:
     """Let terminals with an old code page show what they can instead of failing on a dot."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
+    for output in (sys.stdout, sys.stderr):
+        reconfigure = getattr(output, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
 

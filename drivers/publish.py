@@ -142,6 +142,10 @@ class SampledPublisher:
         """Samples published so far by stream name."""
         return dict(zip(self.sources, (self.samples, self.rows), strict=True))
 
+    def have_consumers(self) -> bool:
+        """Whether anybody receives the samples."""
+        return bool(self._samples.have_consumers())
+
     def subscribed(self, timeout_s: float) -> bool:
         """Wait until someone receives both streams."""
         return bool(self._samples.wait_for_consumers(timeout_s) and self._clock.wait_for_consumers(timeout_s))
@@ -175,6 +179,10 @@ class PlainPublisher:
         """Samples published so far by stream name."""
         return {self.name: self.samples}
 
+    def have_consumers(self) -> bool:
+        """Whether anybody receives the stream."""
+        return bool(self._outlet.have_consumers())
+
     def subscribed(self, timeout_s: float) -> bool:
         """Wait until someone receives the stream."""
         return bool(self._outlet.wait_for_consumers(timeout_s))
@@ -206,6 +214,10 @@ class FramePublisher:
     def published(self) -> dict[str, int]:
         """Rows published so far by stream name."""
         return {self.name: self.rows}
+
+    def have_consumers(self) -> bool:
+        """Whether anybody receives the stream."""
+        return bool(self._outlet.have_consumers())
 
     def subscribed(self, timeout_s: float) -> bool:
         """Wait until someone receives the stream."""

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 import click
 
-
-class _Finite(click.FloatRange):
-    """A number in a range; click's own lets NaN pass."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        number = super().convert(value, param, ctx)
-        if number is not None and not math.isfinite(number):
-            self.fail(f"{value} is not a number", param, ctx)
-        return number
+from capture.commands.finite_range import FiniteRange as _Finite
 
 
 @click.command(short_help="Record one take of a subject, into the dataset.")
