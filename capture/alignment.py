@@ -9,9 +9,12 @@ import numpy as np
 
 from calibration.markers import joints_from_markers
 from calibration.units import voltage_factor_uv
+from capture.stream_check import emg_channels
+from capture.stream_description import as_described
 from lab.aligned import AlignedStream, AlignedTake, AlignedView, Pose, StreamReport
 from lab.marker_map import MarkerMap
 from lab.recorded import RecordedTake
+from lab.rig import StreamEntry
 from sync.align import align_stream, align_view
 from sync.envelope import emg_envelope
 
@@ -23,7 +26,8 @@ def align_take(take: RecordedTake) -> AlignedTake:
     first MoCap stream that becomes joints, sEMG the first stream of type EMG, in microvolt.
     """
     rig = take.record.rig
-    devices: dict[str, dict[str, Any]] = {device["name"]: device for device in rig.get("device", [])}
+    of_others = {entry["name"]: entry for entry in rig.get("stream", [])}
+    devices: dict[str, dict[str, Any]] = {device["name"]: device for device in rig.get("device", [])} | of_others
     tolerance_ms = float(rig.get("max_uncertainty_ms", 5.0))
 
     def limits(name: str) -> tuple[float, float]:
@@ -34,7 +38,10 @@ def align_take(take: RecordedTake) -> AlignedTake:
     streams: list[AlignedStream] = []
     views: list[AlignedView] = []
     reports: list[StreamReport] = []
-    for stream in take.streams:
+    for recorded in take.streams:
+        entry = of_others.get(recorded.device)
+        # its marker map stands in take.json in full, no longer by name
+        stream = recorded if entry is None else as_described(StreamEntry(**(entry | {"marker_map": None})), recorded)
         aligned, report = align_stream(stream, *limits(stream.device))
         streams.append(aligned)
         reports.append(report)
@@ -94,11 +101,14 @@ def _pose(stream: AlignedStream, marker_map: dict[str, Any] | None) -> Pose | No
 
 
 def _in_microvolt(stream: AlignedStream) -> AlignedStream:
-    factors = np.array([voltage_factor_uv(channel.unit) for channel in stream.channels])
+    """Return the sEMG channels of a stream; a trigger or a counter beside them is no sEMG."""
+    channels = emg_channels(stream.channels)
+    columns = [index for index, channel in enumerate(stream.channels) if channel in channels]
+    factors = np.array([voltage_factor_uv(stream.channels[index].unit) for index in columns])
     return replace(
         stream,
-        channels=tuple(replace(channel, unit="microvolts") for channel in stream.channels),
-        values=(stream.values * factors).astype(np.float32),
+        channels=tuple(replace(stream.channels[index], unit="microvolts") for index in columns),
+        values=(stream.values[:, columns] * factors).astype(np.float32),
     )
 
 

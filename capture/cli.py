@@ -16,9 +16,11 @@ from capture.commands.export import export
 from capture.commands.rebuild import rebuild
 from capture.commands.record import record
 from capture.commands.recover import recover
+from capture.commands.replay import replay
 from capture.commands.resegment import resegment
 from capture.commands.show import show
 from capture.commands.status import status
+from capture.commands.stream import stream
 from capture.commands.subject import subject
 from capture.commands.validate import validate
 from capture.commands.verify import verify
@@ -49,6 +51,8 @@ for _command in (
     verify,
     recover,
     rebuild,
+    stream,
+    replay,
     doctor,
 ):
     group.add_command(_command)
@@ -101,8 +105,8 @@ def _let_go_of_output() -> None:
 
 def _use_utf8() -> None:
     """Let terminals with an old code page show what they can instead of failing on a dot."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
+    for output in (sys.stdout, sys.stderr):
+        reconfigure = getattr(output, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
 

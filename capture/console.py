@@ -48,7 +48,7 @@ class StreamRow:
 
 @dataclass(frozen=True)
 class LiveStatus:
-    """What the operator sees while a take runs."""
+    """What the operator sees while a take runs. ``foot`` is said instead of sizes where no take is written."""
 
     title: str
     elapsed_s: float
@@ -58,6 +58,7 @@ class LiveStatus:
     queue_fill: float
     hint: str
     alarms: tuple[str, ...] = ()
+    foot: str = ""
 
 
 class _Lasting:
@@ -262,7 +263,7 @@ def _choices(choices: Sequence[Choice], left_s: float) -> Any:
 
 
 def _state_style(state: str) -> str:
-    return {"ok": "green", "ended": "dim"}.get(state, "bold red")
+    return {"ok": "green", "ended": "dim", "waiting": "cyan"}.get(state, "bold red")
 
 
 def _table(status: LiveStatus) -> Any:
@@ -285,7 +286,7 @@ def _table(status: LiveStatus) -> Any:
             Text(str(row.lost), style="bold red" if row.lost else ""),
             "" if math.isnan(row.age_s) else f"{row.age_s:.1f}",
         )
-    foot = (
+    foot = status.foot or (
         f"{status.elapsed_s:5.1f} s · take {status.take_bytes / 1e6:,.0f} MB"
         f" · disk left {status.disk_left_bytes / 1e9:,.1f} GB · video queue {status.queue_fill:.0%}"
     )
@@ -294,11 +295,12 @@ def _table(status: LiveStatus) -> Any:
 
 
 def _plain(status: LiveStatus) -> str:
-    bad = [row for row in status.rows if row.state not in {"ok", "ended"} or row.lost]
+    bad = [row for row in status.rows if row.state not in {"ok", "ended", "waiting"} or row.lost]
     rows = "; ".join(f"{row.name}: {row.state}, {row.lost} lost, {row.age_s:.1f} s old" for row in bad)
+    foot = status.foot or f"{status.take_bytes / 1e6:.0f} MB · disk left {status.disk_left_bytes / 1e9:.1f} GB"
     return (
         f"{status.elapsed_s:6.1f} s · {len(status.rows)} streams · {sum(row.samples for row in status.rows)} samples · "
-        f"{status.take_bytes / 1e6:.0f} MB · disk left {status.disk_left_bytes / 1e9:.1f} GB"
+        + foot
         + (f" · {rows}" if rows else "")
     )
 

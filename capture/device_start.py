@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 from capture.device_process import DeviceProcess, wait_until
 from capture.messages import Subscribe
 from capture.recorder import ExpectedStream
-from lab.errors import DeviceError
+from lab.errors import DeviceError, RigError
+from lab.streams import CLOCK_SUFFIX
 
 _SUBSCRIBE_S: Final = 15.0
 
@@ -29,13 +31,19 @@ def wait_for_devices(processes: Sequence[DeviceProcess], wait_s: float) -> None:
 
 
 def expected_streams(processes: Sequence[DeviceProcess]) -> list[ExpectedStream]:
-    """Return all streams that the ready workers publish."""
-    expected = []
+    """Return all streams that the ready workers publish. Raises RigError where two of them have one name."""
+    expected: list[ExpectedStream] = []
     for process in processes:
         assert process.ready is not None
         specs = {spec.published_name(process.device): spec for spec in process.specs}
         for name, source_id in process.ready.sources.items():
-            expected.append(ExpectedStream(name, process.device, source_id, specs.get(name)))
+            main = specs.get(name) or specs[name.removesuffix(CLOCK_SUFFIX)]
+            silent = main.rate_hz <= 0  # events come when they come
+            expected.append(ExpectedStream(name, process.device, source_id, specs.get(name), may_be_silent=silent))
+    names = Counter(stream.name for stream in expected)
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise RigError(*(f"two streams are called '{name}'; give the devices other names in the rig" for name in twice))
     return expected
 
 

@@ -17,7 +17,9 @@ _configured: str | None = None
 def lsl_configuration(settings: LslSettings) -> str:
     """Return liblsl's configuration text for a rig.
 
-    128 ports because the default 32 find 33 of 40 streams; only fatal errors are logged because a device that
+    128 ports because the default 32 find 33 of 40 streams. An inlet that looks for its lost stream keeps a port for
+    each question that may yet be answered; with the default of 3 to 5 s for that (MaxRTT) four of them take all ports
+    of a computer, and what is started again on it cannot be found. Only fatal errors are logged because a device that
     stops is reported by the recorder in words of its own.
     """
     peers = "KnownPeers = {127.0.0.1}\n" if settings.scope == "machine" else ""
@@ -25,7 +27,7 @@ def lsl_configuration(settings: LslSettings) -> str:
         f"[multicast]\nResolveScope = {settings.scope}\n"
         "[ports]\nIPv6 = disable\nPortRange = 128\n"
         f"[lab]\n{peers}SessionID = {settings.session_id}\n"
-        "[tuning]\nMulticastMinRTT = 0.1\nUnicastMinRTT = 0.1\n"
+        "[tuning]\nMulticastMinRTT = 0.1\nUnicastMinRTT = 0.1\nMulticastMaxRTT = 0.5\nUnicastMaxRTT = 0.5\n"
         "[log]\nlevel = -3\n"
     )
 

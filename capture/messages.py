@@ -17,11 +17,12 @@ class Subscribe:
 class Start:
     """To the worker: a take begins. Replays and simulations play from host time ``t0_s``.
 
-    A camera writes into ``folder``; simulated devices write what they did into ``truth_folder``.
+    A camera writes into ``folder``, which is None where no take is recorded; simulated devices write what they did into
+    ``truth_folder``.
     """
 
     t0_s: float
-    folder: Path
+    folder: Path | None
     truth_folder: Path | None
 
 
@@ -32,10 +33,14 @@ class Stop:
 
 @dataclass(frozen=True)
 class Ready:
-    """From the worker: the device is open and its streams are published, by name their source ids."""
+    """From the worker: the device is open and its streams are published, by name their source ids.
+
+    ``remarks`` are sentences about what the device leaves out.
+    """
 
     specs: tuple[StreamSpec, ...]
     sources: dict[str, str]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,14 @@ class Subscribed:
 class Progress:
     """From the worker, a few times a second: what it has published, and how full its video queue is (0 to 1).
 
-    ``problems`` are sentences about frames that could not be kept.
+    ``problems`` are sentences about frames that could not be kept; ``consumers`` says whether anybody receives any of
+    its streams.
     """
 
     published: dict[str, int]
     queue_fill: float = 0.0
     problems: tuple[str, ...] = ()
+    consumers: bool = False
 
 
 @dataclass(frozen=True)

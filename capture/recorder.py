@@ -16,9 +16,10 @@ from typing import Any, Final
 import numpy as np
 
 from capture.lsl_settings import ClockProbe, probe_clock
-from drivers.publish import counter_modulus
+from capture.visible_streams import successor, visible_streams
+from drivers.publish import counting_channel
 from lab.errors import DeviceError, TakeError
-from lab.streams import PROBES_LABELS, PROBES_NAME, Channel, StreamSpec
+from lab.streams import PROBES_LABELS, PROBES_NAME, Channel, CountingChannel, StreamSpec
 from storage.xdf_header import build_header, footer_xml
 from storage.xdf_writer import XdfWriter
 
@@ -26,6 +27,15 @@ _PULL_PERIOD_S: Final = 0.03
 _PULL_SAMPLES: Final = 16384
 _PROBE_PERIOD_S: Final = 1.0
 _SYNC_PERIOD_S: Final = 1.0
+_OTHERS_GRACE_S: Final = 1.0
+_OPEN_S: Final = 10.0
+_LOOK_S: Final = 0.5
+#: A clock is probed every two seconds; a stream of others without an answer for this long is looked for.
+_RENEW_AFTER_S: Final = 6.0
+_MOST_COUNTS: Final = 2**62
+#: Values that one pull may hold, and samples that an inlet may keep, whatever a stream says of itself.
+_PULL_VALUES: Final = 4_000_000
+_INLET_SAMPLES: Final = 10_000_000
 #: Minutes of data that an inlet keeps while the recorder is busy; overflow would be seen by counter.
 _INLET_BUFFER_S: Final = 600
 
@@ -34,13 +44,29 @@ _INLET_BUFFER_S: Final = 600
 class ExpectedStream:
     """A stream the recorder waits for: found by ``source_id``, never by name alone.
 
-    ``spec`` is None for a ``.clock`` stream.
+    ``spec`` is None for a ``.clock`` stream. ``info`` is set for a stream of others, which was found already: its
+    ``counter`` is the channel that counts its samples, if it has one. One that ``may_be_silent`` holds up no take.
     """
 
     name: str
     device: str
     source_id: str
     spec: StreamSpec | None
+    info: Any = None
+    counter: CountingChannel | None = None
+    may_be_silent: bool = False
+
+    @property
+    def of_others(self) -> bool:
+        """Whether somebody else publishes it."""
+        return self.info is not None
+
+    @property
+    def counting(self) -> CountingChannel | None:
+        """The channel that counts its samples; None for a stream that has none, such as ``.clock``."""
+        if self.of_others:
+            return self.counter
+        return None if self.spec is None else counting_channel(self.spec)
 
 
 @dataclass
@@ -57,7 +83,21 @@ class StreamState:
     last_seen_s: float = math.nan
     last_count: int | None = None
     gone: bool = False
+    last_probe_s: float = math.nan
+    uid: str = ""
     offsets: list[tuple[float, float]] = field(default_factory=list)
+
+    def is_before(self, session_s: float) -> bool:
+        """Whether this is a regular stream of others that will yet send what it sampled before ``session_s``."""
+        offset_s = self.offsets[-1][1] if self.offsets else 0.0
+        coming = self.expected.of_others and not self.expected.may_be_silent and not self.gone
+        return coming and self.last_stamp_s + offset_s < session_s
+
+    def seems_lost(self) -> bool:
+        """Whether this is a stream of others that has not answered for long, or should have sent something."""
+        now_s = time.monotonic()
+        silent = not self.expected.may_be_silent and now_s - self.last_seen_s > _RENEW_AFTER_S
+        return self.expected.of_others and (silent or now_s - self.last_probe_s > _RENEW_AFTER_S)
 
     def rate_measured_hz(self) -> float:
         """Return samples a second over the whole take so far, from stamps; NaN before there are two."""
@@ -89,19 +129,18 @@ class Recorder:
 
         Raises DeviceError with one sentence a stream that is missing or there twice.
         """
-        import pylsl
-
+        ours = [stream for stream in self._expected if not stream.of_others]
         found: dict[str, list[Any]] = {}
         deadline_s = time.monotonic() + timeout_s
         while True:
-            found = {stream.source_id: [] for stream in self._expected}
-            for info in pylsl.resolve_streams(0.3):
-                if info.source_id() in found:
-                    found[info.source_id()].append(info)
+            found = {stream.source_id: [] for stream in ours}
+            for seen in visible_streams(0.3) if ours else ():
+                if seen.source_id in found:
+                    found[seen.source_id].append(seen.info)
             if all(found.values()) or time.monotonic() > deadline_s:
                 break
         problems = []
-        for stream in self._expected:
+        for stream in ours:
             infos = found[stream.source_id]
             if not infos:
                 problems.append(
@@ -116,27 +155,30 @@ class Recorder:
         if problems:
             raise DeviceError(*problems)
         for number, stream in enumerate(self._expected, start=1):
-            self._subscribe(number, stream, found[stream.source_id][0])
+            self._subscribe(number, stream, stream.info if stream.of_others else found[stream.source_id][0])
 
     def _subscribe(self, stream_id: int, stream: ExpectedStream, info: Any) -> None:
-        import pylsl
-
-        inlet = pylsl.StreamInlet(info, max_buflen=_INLET_BUFFER_S, recover=True, as_numpy=True)
+        inlet = _inlet(info)
         try:
-            full = inlet.info(10.0)
-            inlet.open_stream(10.0)
-        except (pylsl.util.TimeoutError, pylsl.util.LostError, RuntimeError) as error:
-            raise DeviceError(
-                f"stream '{stream.name}' of device '{stream.device}' cannot be opened ({error})"
-            ) from error
+            full = inlet.info(_OPEN_S)
+        except RuntimeError as error:
+            raise _not_opened(stream, error) from error
+        if not stream.of_others:
+            _open(stream, inlet)
         self._inlets.append(inlet)
         self._headers.append(full.as_xml())
-        self.streams.append(StreamState(stream_id, stream, full.nominal_srate()))
+        self.streams.append(StreamState(stream_id, stream, full.nominal_srate(), uid=full.uid()))
 
     # -- the take ----------------------------------------------------------------------------------------------
 
     def start(self, path: Path) -> None:
-        """Create the XDF file, write the headers and begin to record. Raises TakeError."""
+        """Create the XDF file, write the headers and begin to record. Raises TakeError, or DeviceError.
+
+        Only now are streams of others subscribed to: what they send before the take belongs to no take.
+        """
+        for state, inlet in zip(self.streams, self._inlets, strict=True):
+            if state.expected.of_others:
+                _open(state.expected, inlet)
         writer = XdfWriter(path)
         self._writer = writer
         self._probes_id = len(self.streams) + 1
@@ -159,20 +201,26 @@ class Recorder:
         self._spawn("puller", self._pull_all)
         self._spawn("disk-sync", self._sync_disk)
         for state, inlet in zip(self.streams, self._inlets, strict=True):
+            state.last_probe_s = time.monotonic()
             self._spawn(f"probe-{state.expected.name}", self._probe, state, inlet)
 
     def all_delivered(self) -> bool:
-        """Whether every stream has delivered a sample."""
-        return all(state.samples > 0 for state in self.streams)
+        """Whether every stream has delivered a sample, but for those that may be silent."""
+        return all(state.samples > 0 or state.expected.may_be_silent for state in self.streams)
 
-    def drain(self, published: dict[str, int], grace_s: float) -> list[str]:
+    def drain(self, published: dict[str, int], grace_s: float, stop_s: float = -math.inf) -> list[str]:
         """Keep pulling until each stream has as many samples as were published; name those that have not.
 
-        ``published`` counts samples by stream name.
+        ``published`` counts samples by stream name. A stream of others is pulled until it has passed ``stop_s``
+        (session time), a second at most: nobody knows whether it has more to send.
         """
-        deadline_s = time.monotonic() + grace_s
-        while time.monotonic() < deadline_s:
-            if all(state.samples >= published.get(state.expected.name, 0) for state in self.streams):
+        began_s = time.monotonic()
+        while (waited_s := time.monotonic() - began_s) < grace_s:
+            others_s = stop_s if waited_s < _OTHERS_GRACE_S else -math.inf
+            if all(
+                state.samples >= published.get(state.expected.name, 0) and not state.is_before(others_s)
+                for state in self.streams
+            ):
                 break
             time.sleep(_PULL_PERIOD_S)
         return [
@@ -232,24 +280,34 @@ class Recorder:
 
         assert self._writer is not None
         try:
+            most = max(1, min(_PULL_SAMPLES, _PULL_VALUES // max(1, inlet.channel_count)))
             while (available := inlet.samples_available()) > 0:
-                values, stamps = inlet.pull_chunk(timeout=0.0, max_samples=min(int(available), _PULL_SAMPLES))
+                values, stamps = inlet.pull_chunk(timeout=0.0, max_samples=min(int(available), most))
                 if len(stamps) == 0:
                     return
                 self._writer.samples(state.stream_id, stamps, values)
                 _account(state, values, stamps)
         except pylsl.util.LostError:
             state.gone = True
+        except (ValueError, RuntimeError):
+            if not state.expected.of_others:
+                raise
+            state.gone = True  # what cannot be read of one stranger must not end the recording of all
 
     def _probe(self, state: StreamState, inlet: Any) -> None:
         assert self._writer is not None
         previous: ClockProbe | None = None
         import pylsl
 
+        look_again_s = time.monotonic() + _RENEW_AFTER_S
         while not self._stop_probing.is_set():
+            if state.seems_lost() and time.monotonic() > look_again_s:
+                inlet = self._renewed(state, inlet)
+                look_again_s = time.monotonic() + _RENEW_AFTER_S
             probe = probe_clock(inlet, 1.0)
             if probe is not None and probe.differs_from(previous):
                 previous = probe
+                state.last_probe_s = time.monotonic()
                 self._writer.clock_offset(state.stream_id, probe.host_s, probe.offset_s)
                 row = np.array([[state.stream_id, probe.host_s, probe.offset_s, probe.round_trip_s]])
                 self._writer.samples(self._probes_id, np.array([pylsl.local_clock()]), row)
@@ -257,11 +315,47 @@ class Recorder:
                 self._probes += 1
             self._stop_probing.wait(_PROBE_PERIOD_S)
 
+    def _renewed(self, state: StreamState, inlet: Any) -> Any:
+        """Return a new inlet for a stream of others that is back; ``inlet`` where it is not.
+
+        liblsl recovers inlets by itself, but none whose name or source id holds a quote: its query for it is none then.
+        """
+        stream = state.expected
+        back = successor(stream.info, _LOOK_S)
+        if back is None or back.uid == state.uid or not state.seems_lost():
+            return inlet
+        try:
+            renewed = _inlet(back.info)
+            _open(stream, renewed)
+        except (DeviceError, RuntimeError):
+            return inlet  # it may have gone again
+        self._inlets[self.streams.index(state)] = renewed
+        state.gone, state.uid = False, back.uid
+        return renewed
+
     def _sync_disk(self) -> None:
         assert self._writer is not None
         while not self._stop_probing.wait(_SYNC_PERIOD_S):
             self._writer.boundary()
             self._writer.sync()
+
+
+def _inlet(info: Any) -> Any:
+    import pylsl
+
+    buffer_s = max(1, min(_INLET_BUFFER_S, int(_INLET_SAMPLES / max(info.nominal_srate(), 1.0))))
+    return pylsl.StreamInlet(info, max_buflen=buffer_s, recover=True, as_numpy=True)
+
+
+def _open(stream: ExpectedStream, inlet: Any) -> None:
+    try:
+        inlet.open_stream(_OPEN_S)
+    except RuntimeError as error:  # pylsl's errors all are
+        raise _not_opened(stream, error) from error
+
+
+def _not_opened(stream: ExpectedStream, error: Exception) -> DeviceError:
+    return DeviceError(f"stream '{stream.name}' of device '{stream.device}' cannot be opened ({error})")
 
 
 def _account(state: StreamState, values: Any, stamps: np.ndarray[Any, np.dtype[np.float64]]) -> None:
@@ -271,16 +365,17 @@ def _account(state: StreamState, values: Any, stamps: np.ndarray[Any, np.dtype[n
     state.last_stamp_s = float(stamps[-1])
     if math.isnan(state.first_stamp_s):
         state.first_stamp_s = float(stamps[0])
-    spec = state.expected.spec
-    if spec is None:
-        return  # a .clock stream counts nothing of its own
-    is_camera = spec.video is not None
-    counts = np.asarray(values[:, 0] if is_camera else values[:, -1], dtype=np.int64)
+    counting = state.expected.counting
+    if counting is None or values.dtype == object:
+        return
+    column = values[:, counting.column]
+    counts = column[np.abs(column) < _MOST_COUNTS].astype(np.int64)  # others may send anything
+    if not len(counts):
+        return
     before = counts[0] - 1 if state.last_count is None else state.last_count
     steps = np.diff(counts, prepend=before)
-    if not is_camera:  # frame ids do not wrap
-        modulus = counter_modulus(spec)
-        steps %= modulus
-        steps[steps > modulus // 2] = 1  # a device that counts anew, not a loss of half its counter
+    if counting.modulus:
+        steps %= counting.modulus
+        steps[steps > counting.modulus // 2] = 1  # a device that counts anew, not a loss of half its counter
     state.lost += int(np.sum(np.maximum(steps - 1, 0)))
     state.last_count = int(counts[-1])

@@ -14,7 +14,7 @@ from drivers.driver import DriverConfig, filled_in
 from drivers.registry import find_driver
 from lab.errors import FlexCaptureError, RigError
 from lab.marker_map import MarkerMap
-from lab.rig import DeviceEntry, Rig
+from lab.rig import DeviceEntry, Rig, StreamEntry
 from storage.toml_file import read_toml, validation_sentences
 
 
@@ -33,16 +33,25 @@ class BoundDevice:
 
 
 @dataclass(frozen=True)
+class BoundStream:
+    """A stream of others that the rig names, and its marker map if it has one."""
+
+    entry: StreamEntry
+    marker_map: MarkerMap | None
+
+
+@dataclass(frozen=True)
 class BoundRig:
     """A rig whose every device has a valid config."""
 
     rig: Rig
     devices: tuple[BoundDevice, ...]
+    streams: tuple[BoundStream, ...] = ()
 
     def as_recorded(self) -> dict[str, Any]:
         """Return the whole rig as plain data for ``take.json``: what a later stage needs, marker maps included."""
         return {
-            **self.rig.model_dump(mode="json", exclude={"device"}),
+            **self.rig.model_dump(mode="json", exclude={"device", "stream"}),
             "device": [
                 {
                     "name": device.entry.name,
@@ -54,6 +63,13 @@ class BoundRig:
                     "marker_map": None if device.marker_map is None else device.marker_map.model_dump(mode="json"),
                 }
                 for device in self.devices
+            ],
+            "stream": [
+                {
+                    **stream.entry.model_dump(mode="json"),
+                    "marker_map": None if stream.marker_map is None else stream.marker_map.model_dump(mode="json"),
+                }
+                for stream in self.streams
             ],
         }
 
@@ -86,9 +102,19 @@ def _bind(source: Path, overrides: dict[str, Any]) -> BoundRig:
             problems += [sentence.replace(str(source), where, 1) for sentence in validation_sentences(source, error)]
         except FlexCaptureError as error:
             problems += [f"{source}: device '{entry.name}': {problem}" for problem in error.problems]
+    streams: list[BoundStream] = []
+    for stream in rig.stream:
+        try:
+            streams.append(BoundStream(stream, _marker_map(source, stream)))
+        except FlexCaptureError as error:
+            problems += [f"{source}: stream '{stream.name}': {problem}" for problem in error.problems]
     if problems:
         raise RigError(*problems)
-    return BoundRig(rig, tuple(devices))
+    return BoundRig(rig, tuple(devices), tuple(streams))
+
+
+def _marker_map(source: Path, entry: DeviceEntry | StreamEntry) -> MarkerMap | None:
+    return None if entry.marker_map is None else find_marker_map(entry.marker_map, source.parent)
 
 
 def _bind_device(source: Path, entry: DeviceEntry, overrides: dict[str, Any]) -> BoundDevice:
@@ -99,6 +125,4 @@ def _bind_device(source: Path, entry: DeviceEntry, overrides: dict[str, Any]) ->
             options[field] = str(source.parent / filled_in(options[field]))
     if entry.driver.startswith("simulated."):
         options |= {key: value for key, value in overrides.items() if key in config_class.model_fields}
-    reference = entry.marker_map
-    marker_map = None if reference is None else find_marker_map(reference, source.parent)
-    return BoundDevice(entry, config_class.model_validate(options), marker_map)
+    return BoundDevice(entry, config_class.model_validate(options), _marker_map(source, entry))

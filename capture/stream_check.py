@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from calibration.markers import match_markers
@@ -10,16 +10,18 @@ from calibration.units import length_factor_m, voltage_factor_uv
 from capture.rig_file import BoundDevice, BoundRig
 from lab.errors import FlexCaptureError, RigError
 from lab.joints import JOINTS
-from lab.streams import StreamSpec
+from lab.marker_map import MarkerMap
+from lab.streams import Channel, StreamSpec
 
 #: An envelope of 20 Hz and more needs twice that, and some.
 _LOWEST_EMG_HZ: Final = 50.0
 
 
 def check_streams(rig: BoundRig, specs: Mapping[str, tuple[StreamSpec, ...]]) -> None:
-    """Check cameras' names, units, sEMG rates and marker maps against what the open devices say they send.
+    """Check cameras' names, units, sEMG rates and marker maps against what devices and others say they send.
 
-    ``specs`` are the streams by device name. Raises RigError with a sentence a mistake.
+    ``specs`` are the streams by the name of the device or of the stream of others. Raises RigError with a sentence a
+    mistake.
     """
     problems = [
         problem
@@ -27,6 +29,19 @@ def check_streams(rig: BoundRig, specs: Mapping[str, tuple[StreamSpec, ...]]) ->
         for spec in specs.get(device.entry.name, ())
         for problem in _problems(device, spec)
     ]
+    for stream in rig.streams:
+        name = stream.entry.name
+        for spec in specs.get(name, ()):
+            try:
+                problems += [f"stream '{name}' {problem}" for problem in _signal_problems(stream.marker_map, spec)]
+                if spec.content_type.lower() == "mocap" and not _positions(spec):
+                    problems.append(
+                        f"stream '{name}' is of type MoCap, but no channel is a position; give 'labels' such as"
+                        " LASI_X, LASI_Y, LASI_Z in the rig, or another 'content_type'"
+                    )
+            except FlexCaptureError as error:
+                advice = "; if the stream does not say it, give 'unit' or 'labels' in the rig"
+                problems += [f"stream '{name}': {problem}{advice}" for problem in error.problems]
     if problems:
         raise RigError(*problems)
 
@@ -40,22 +55,38 @@ def _problems(device: BoundDevice, spec: StreamSpec) -> list[str]:
     problems: list[str] = []
     if device.entry.is_view:
         problems.append(f"device '{name}' is called a view but is no camera; give it another name in the rig file")
-    kind = spec.content_type.lower()
     try:
-        if kind == "emg":
-            for channel in spec.channels:
-                voltage_factor_uv(channel.unit)
-            if spec.rate_hz < _LOWEST_EMG_HZ:
-                problems.append(f"device '{name}' sends sEMG at {spec.rate_hz:g} Hz; {_LOWEST_EMG_HZ:g} are needed")
-        elif kind == "mocap":
-            positions = [channel for channel in spec.channels if channel.type.startswith("Position")]
-            for channel in positions:
-                length_factor_m(channel.unit)
-            markers = tuple(dict.fromkeys(channel.marker for channel in positions))
-            if device.marker_map is not None:
-                match_markers(markers, device.marker_map)
-            elif markers and not set(JOINTS) <= set(markers):
-                problems.append(f"device '{name}' sends markers that are no FLEX joints; name a marker_map")
+        problems += [f"device '{name}' {problem}" for problem in _signal_problems(device.marker_map, spec)]
     except FlexCaptureError as error:
         problems += [f"device '{name}': {problem}" for problem in error.problems]
     return problems
+
+
+def _signal_problems(marker_map: MarkerMap | None, spec: StreamSpec) -> list[str]:
+    """Say what a stream does, to follow its name; raises FlexCaptureError for units and maps that do not fit."""
+    kind = spec.content_type.lower()
+    if kind == "emg":
+        for channel in emg_channels(spec.channels):
+            voltage_factor_uv(channel.unit)
+        if spec.rate_hz < _LOWEST_EMG_HZ:
+            return [f"sends sEMG at {spec.rate_hz:g} Hz; {_LOWEST_EMG_HZ:g} are needed"]
+    elif kind == "mocap":
+        positions = _positions(spec)
+        for channel in positions:
+            length_factor_m(channel.unit)
+        markers = tuple(dict.fromkeys(channel.marker or channel.label[:-2] for channel in positions))
+        if marker_map is not None:
+            match_markers(markers, marker_map)
+        elif markers and not set(JOINTS) <= set(markers):
+            return ["sends markers that are no FLEX joints; name a marker_map"]
+    return []
+
+
+def _positions(spec: StreamSpec) -> list[Channel]:
+    return [channel for channel in spec.channels if channel.type.startswith("Position")]
+
+
+def emg_channels(channels: Sequence[Channel]) -> list[Channel]:
+    """Return the channels of an sEMG stream that are sEMG: those of type EMG, or all where none says so."""
+    named = [channel for channel in channels if channel.type.upper() == "EMG"]
+    return named or list(channels)

@@ -30,7 +30,7 @@ def finish_take(running: RunningTake, record: TakeRecord, reason: str) -> Finish
     for process in running.processes:
         published |= process.stopped.published if process.stopped is not None else process.progress.published
     if running.recorder.failure is None:
-        for problem in running.recorder.drain(published, _DRAIN_GRACE_S):
+        for problem in running.recorder.drain(published, _DRAIN_GRACE_S, stopped.session_s):
             running.fail("tail_lost", problem)
     try:
         running.recorder.close()

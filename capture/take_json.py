@@ -18,7 +18,10 @@ from storage.take_folder import finish_part, part_path
 def opening_record(running: RunningTake) -> TakeRecord:
     """Return what ``take.json`` says from the first moment on: what was asked and what runs."""
     plan = running.plan
-    simulated = tuple(device.entry.name for device in plan.rig.devices if device.simulated)
+    said = {process.device for process in running.processes if any(spec.simulated for spec in process.specs)}
+    simulated = tuple(device.entry.name for device in plan.rig.devices if device.simulated or device.entry.name in said)
+    of_others = [state.expected for state in running.recorder.streams if state.expected.of_others]
+    simulated += tuple(stream.name for stream in of_others if stream.spec is not None and stream.spec.simulated)
     views = []
     for process in running.processes:
         for spec in process.specs:
@@ -90,6 +93,7 @@ def closing_record(running: RunningTake, record: TakeRecord, stopped: ClockAncho
     """Return what ``take.json`` says for good: what was kept and how it ended."""
     samples = {state.stream_id: state for state in running.recorder.streams}
     ended = {process.device: process.failure is None for process in running.processes}
+    ended |= {state.expected.device: not state.gone for state in samples.values() if state.expected.of_others}
     return record.model_copy(
         update={
             "state": "complete" if running.recorder.failure is None else "failed",

@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from capture.messages import Start
 from capture.recorder import Recorder
 from capture.running_take import FinishedTake, RunningTake, TakePlan
 from capture.stream_check import check_streams
+from capture.streams_of_others import find_streams_of_others
 from capture.take_close import finish_take
 from capture.take_json import opening_record
 from capture.take_watch import run_until_stopped
@@ -48,10 +50,23 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
                 task = WorkerTask(entry.name, entry.driver, device.config.model_dump(), run, configuration)
                 processes.append(DeviceProcess(task))
             wait_for_devices(processes, plan.rig.rig.wait_s)
-            check_streams(plan.rig, {process.device: process.specs for process in processes})
-            recorder = Recorder(expected_streams(processes))
+            expected = expected_streams(processes)
+            of_others = find_streams_of_others(plan.rig.rig, {stream.source_id for stream in expected})
+            specs = {process.device: process.specs for process in processes}
+            specs |= {stream.device: (stream.spec,) for stream in of_others if stream.spec is not None}
+            check_streams(plan.rig, specs)
+            recorder = Recorder([*expected, *of_others])
             recorder.connect(plan.rig.rig.wait_s)
             wait_for_subscriptions(processes)
+        for remark in _remarks(processes):
+            console.warning(remark)
+        # that a recording or somebody else's stream is simulated is known only now
+        driven = {device.entry.name for device in plan.rig.devices if device.simulated}
+        simulated = sorted(
+            name for name, sent in specs.items() if name not in driven and any(spec.simulated for spec in sent)
+        )
+        if simulated:
+            console.simulated(simulated)
         console.countdown(countdown_s)
         interruption.defer()
         made = _missing_folders(plan.raw / plan.subject / plan.session)
@@ -75,6 +90,8 @@ def _record(running: RunningTake, made: list[Path]) -> FinishedTake:
             truth.mkdir()
         running.recorder.start(part_path(streams_path(folder)))
         t0_s = local_clock() + _LEAD_S
+        for remark in _remarks(running.processes):
+            running.note("remark", remark)
         running.events.append(Event(session_s=t0_s, kind="t0", text="replays and simulations play their first sample"))
         for process in running.processes:
             process.send(Start(t0_s, folder, truth))
@@ -99,6 +116,14 @@ def _record(running: RunningTake, made: list[Path]) -> FinishedTake:
             close_all(running.processes)  # they write into the folder
             shutil.rmtree(folder, ignore_errors=True)
             _remove_empty(made)
+
+
+def _remarks(processes: Sequence[DeviceProcess]) -> list[str]:
+    return [
+        f"device '{process.device}': {remark}"
+        for process in processes
+        for remark in (process.ready.remarks if process.ready is not None else ())
+    ]
 
 
 def _missing_folders(folder: Path) -> list[Path]:
@@ -131,7 +156,7 @@ def _wait_for_first_samples(running: RunningTake) -> None:
                     f"stream '{state.expected.name}' of device '{state.expected.device}' sent nothing within"
                     f" {wait_s:.0f} s; check the device, then record again"
                     for state in running.recorder.streams
-                    if state.samples == 0
+                    if state.samples == 0 and not state.expected.may_be_silent
                 )
             )
         time.sleep(0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import time
 from collections.abc import Sequence
@@ -11,12 +12,16 @@ from typing import Final
 
 from capture.console import LiveStatus, StreamRow
 from capture.keyboard import enter_pressed
+from capture.recorder import StreamState
 from capture.running_take import RunningTake
 from lab.streams import CLOCK_SUFFIX
 
 _POLL_S: Final = 0.05
 #: As often as the live table is drawn.
 _SHOW_PERIOD_S: Final = 0.125
+_SILENT_AFTER_S: Final = 3.0
+#: liblsl probes the clock of a stream every two seconds.
+_GONE_AFTER_S: Final = 10.0
 
 
 def run_until_stopped(running: RunningTake) -> str:
@@ -39,6 +44,7 @@ def run_until_stopped(running: RunningTake) -> str:
             if reason:
                 return reason
             if now_s >= next_show_s:
+                _note_departed(running, now_s)
                 next_show_s = now_s + _SHOW_PERIOD_S
                 rows = _rows(running, now_s)
                 _note_silence(running, rows)
@@ -59,14 +65,17 @@ def _reason_to_stop(running: RunningTake, elapsed_s: float) -> str:
         return "duration reached"
     if finite and all(process.ended or process.failure is not None for process in finite):
         return "all devices ended"
-    if all(process.failure is not None for process in running.processes):
+    of_others = any(stream.expected.of_others for stream in running.recorder.streams)
+    if not of_others and all(process.failure is not None for process in running.processes):
         return "all devices failed"
     return ""
 
 
 def _rows(running: RunningTake, now_s: float) -> tuple[StreamRow, ...]:
     """Say how each stream is at ``now_s`` (monotonic); ``.clock`` streams go with the ones they belong to."""
-    silent_after_s = {device.entry.name: device.entry.silent_after_s for device in running.plan.rig.devices}
+    rig = running.plan.rig.rig
+    silent_after_s: dict[str, float | None] = {entry.name: entry.silent_after_s for entry in rig.device}
+    silent_after_s |= {entry.name: entry.silent_after_s for entry in rig.stream}
     by_name = {process.device: process for process in running.processes}
     rows = []
     for stream in running.recorder.streams:
@@ -74,10 +83,13 @@ def _rows(running: RunningTake, now_s: float) -> tuple[StreamRow, ...]:
         if name.endswith(CLOCK_SUFFIX):
             continue
         age_s = now_s - stream.last_seen_s
-        allowed_s = silent_after_s[device] + (2 / stream.rate_hz if stream.rate_hz else 0)
-        if by_name[device].failure is not None:
+        allowed_s = _allowed_s(stream, silent_after_s[device])
+        process = by_name.get(device)
+        if process is None and _has_departed(stream, now_s):
+            state = "GONE"
+        elif process is not None and process.failure is not None:
             state = "FAILED"
-        elif by_name[device].ended:
+        elif process is not None and process.ended:
             state = "ended"
         else:
             state = "SILENT" if age_s > allowed_s else "ok"
@@ -95,6 +107,26 @@ def _rows(running: RunningTake, now_s: float) -> tuple[StreamRow, ...]:
             )
         )
     return tuple(rows)
+
+
+def _allowed_s(stream: StreamState, silent_after_s: float | None) -> float:
+    """Return how long a stream may send nothing: for ever where it is irregular, unless the rig says otherwise."""
+    if stream.expected.spec is None or stream.expected.spec.rate_hz <= 0:
+        return silent_after_s if stream.expected.of_others and silent_after_s is not None else math.inf
+    return (_SILENT_AFTER_S if silent_after_s is None else silent_after_s) + 2 / stream.expected.spec.rate_hz
+
+
+def _has_departed(stream: StreamState, now_s: float) -> bool:
+    """Whether nobody answers for a stream of others: then no clock can be probed, even where it has nothing to send."""
+    return stream.expected.of_others and (stream.gone or now_s - stream.last_probe_s > _GONE_AFTER_S)
+
+
+def _note_departed(running: RunningTake, now_s: float) -> None:
+    """Keep in the take that the publisher of a stream of others has gone; the other streams go on."""
+    for stream in running.recorder.streams:
+        name = stream.expected.name
+        if not name.endswith(CLOCK_SUFFIX) and _has_departed(stream, now_s):
+            running.fail("device_failed", f"stream '{name}' has gone: its publisher does not answer any more; check it")
 
 
 def _note_silence(running: RunningTake, rows: Sequence[StreamRow]) -> None:

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from capture.messages import Ended, Failed, FromWorker, Progress, Ready, Start, Stop, Stopped, Subscribe, Subscribed
-from lab.errors import FlexCaptureError
+from lab.errors import DeviceError, FlexCaptureError
 from lab.streams import Chunk, Frame
 
 _PROGRESS_PERIOD_S: Final = 0.2
@@ -69,7 +69,7 @@ class _Worker:
     def run(self) -> None:
         from capture.lsl_settings import configure_lsl
         from drivers.host_clock import LslClock
-        from drivers.publish import FramePublisher, SampledPublisher
+        from drivers.publish import publisher_of
         from drivers.registry import find_driver
 
         threading.Thread(target=self._listen, name="recorder-pipe", daemon=True).start()
@@ -79,12 +79,11 @@ class _Worker:
         self._driver.open()
         self._specs = tuple(self._driver.streams())
         for spec in self._specs:
-            kind = FramePublisher if spec.video is not None else SampledPublisher
-            self._publishers[spec.name] = kind(self._task.device, spec, self._task.run)
+            self._publishers[spec.name] = publisher_of(self._task.device, spec, self._task.run)
         sources = {
             name: source for publisher in self._publishers.values() for name, source in publisher.sources.items()
         }
-        self.say(Ready(self._specs, sources))
+        self.say(Ready(self._specs, sources, tuple(getattr(self._driver, "remarks", ()))))
         while not self._orphaned.is_set():
             self._obey()
             self._work()
@@ -135,6 +134,8 @@ class _Worker:
         self._counts_at_start = self._published()
         for spec in self._specs:
             if spec.video is not None:
+                if order.folder is None:
+                    raise DeviceError(f"device '{self._task.device}' is a camera and has no folder for its video")
                 publisher = self._publishers[spec.name]
                 self._files = CameraFiles(order.folder, publisher.name, spec, publisher.publish)
         self._driver.start(TakeStart(self._task.device, order.t0_s, order.truth_folder))
@@ -160,8 +161,7 @@ class _Worker:
     def _work(self) -> None:
         if not self._running:
             self._read_and_discard()
-            return
-        if not self._ended:
+        elif not self._ended:
             self._read()
         else:
             time.sleep(0.02)
@@ -170,7 +170,8 @@ class _Worker:
             self._next_progress_s = now_s + _PROGRESS_PERIOD_S
             files = self._files
             fill, problems = (0.0, ()) if files is None else (files.fill, tuple(files.problems))
-            self.say(Progress(self._published_in_take(), fill, problems))
+            consumers = any(publisher.have_consumers() for publisher in self._publishers.values())
+            self.say(Progress(self._published_in_take(), fill, problems, consumers))
 
     def _read_and_discard(self) -> None:
         """Keep a device that runs by itself from piling up what belongs to no take. Nothing is published of it."""

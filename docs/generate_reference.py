@@ -27,7 +27,7 @@ from lab.marker_map import MarkerMap
 from lab.marks import Mark
 from lab.playlist import Playlist, PlaylistSet
 from lab.protocol import Protocol, ProtocolAction
-from lab.rig import DeviceEntry, LslSettings, Rig
+from lab.rig import DeviceEntry, LslSettings, Rig, StreamEntry
 from lab.subject import SubjectSheet
 from storage.flex.columns import FRAMES, STANDARD_VIEWS, TOP_TABLES, Column
 from storage.flex.description import dataset_description
@@ -128,16 +128,19 @@ def _rig() -> Iterable[str]:
         "",
     )
     yield from ("## Top of the file", "")
-    yield from _fields(Rig, without=("device", "lsl"))
+    yield from _fields(Rig, without=("device", "stream", "lsl"))
     yield from ("## `[lsl]`", "", _doc(LslSettings), "")
     yield from _fields(LslSettings)
     yield from (
         "## `[[device]]`",
         "",
-        "One for each device, 1 to 64. These keys, and those of the device's driver:",
+        "One for each device. These keys, and those of the device's driver:",
         "",
     )
     yield from _fields(DeviceEntry)
+    yield from ("## `[[stream]]`", "", _doc(StreamEntry), "")
+    yield from ("`source_id` or `query` must be given. [Streams of others](../how-to/streams-of-others.md).", "")
+    yield from _fields(StreamEntry)
     yield from ("## Drivers", "", "Those that are built in; a package of your own may add others.", "")
     for name in sorted(BUILT_IN):
         driver = find_driver(name)

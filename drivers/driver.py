@@ -10,6 +10,8 @@ composes it with a publisher does. The calls come in this order, from one thread
     driver.start(TakeStart(...))       # once a take; devices that run by themselves ignore it
     driver.read() ...                  # Chunk, Frame, or None when nothing came within about 0.2 s
     driver.close()                     # any number of times
+
+A driver that leaves something out may have ``remarks``, sentences that the operator reads once it is open.
 """
 
 from __future__ import annotations

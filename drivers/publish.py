@@ -14,7 +14,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from lab.streams import CLOCK_LABELS, CLOCK_SUFFIX, COUNTER_LABEL, COUNTER_MODULUS, Channel, Chunk, StreamSpec
+from lab.streams import (
+    CLOCK_LABELS,
+    CLOCK_SUFFIX,
+    COUNTER_LABEL,
+    COUNTER_MODULUS,
+    Channel,
+    Chunk,
+    CountingChannel,
+    StreamSpec,
+)
 
 #: Largest count that each sample format holds exactly, as a power of two.
 _MODULUS: Final = {"int8": 2**7, "int16": 2**15}
@@ -28,9 +37,22 @@ def counter_modulus(spec: StreamSpec) -> int:
     return _MODULUS.get(spec.format, COUNTER_MODULUS)
 
 
+def counting_channel(spec: StreamSpec) -> CountingChannel | None:
+    """Return the channel of a published stream that counts its samples, None where it has none."""
+    if spec.video is not None:
+        return CountingChannel(0, 0)  # frame ids do not wrap
+    return CountingChannel(len(spec.channels), counter_modulus(spec)) if spec.counted else None
+
+
 def source_id(host: str, device: str, stream: str, run: str) -> str:
     """Return the source id of a stream: the same across restarts of its driver within one run."""
     return f"flex-capture/{host}/{device}/{stream}/{run}"
+
+
+def clock_source_id(source: str) -> str:
+    """Return the source id of the ``.clock`` stream beside the stream with the source id ``source``."""
+    stream, _, run = source.rpartition("/")
+    return f"{stream}{CLOCK_SUFFIX}/{run}"
 
 
 def _software_version() -> str:
@@ -120,6 +142,10 @@ class SampledPublisher:
         """Samples published so far by stream name."""
         return dict(zip(self.sources, (self.samples, self.rows), strict=True))
 
+    def have_consumers(self) -> bool:
+        """Whether anybody receives the samples."""
+        return bool(self._samples.have_consumers())
+
     def subscribed(self, timeout_s: float) -> bool:
         """Wait until someone receives both streams."""
         return bool(self._samples.wait_for_consumers(timeout_s) and self._clock.wait_for_consumers(timeout_s))
@@ -133,6 +159,42 @@ class SampledPublisher:
         self._clock.push_sample([float(chunk.counters[-1]), chunk.arrival_s, chunk.device_time_s], chunk.arrival_s)
         self.samples += len(values)
         self.rows += 1
+
+
+class PlainPublisher:
+    """A stream as it is, without counter and ``.clock``: texts, rows that carry a count of their own."""
+
+    def __init__(self, device: str, spec: StreamSpec, run: str) -> None:
+        """Create the outlet; it is discoverable at once."""
+        import pylsl
+
+        self.name = spec.published_name(device)
+        info = _stream_info(device, spec, self.name, spec.channels, spec.format, run)
+        self._outlet = pylsl.StreamOutlet(info, max_buffered=_BUFFER_S)
+        self.sources: dict[str, str] = {self.name: info.source_id()}
+        self.samples = 0
+
+    @property
+    def published(self) -> dict[str, int]:
+        """Samples published so far by stream name."""
+        return {self.name: self.samples}
+
+    def have_consumers(self) -> bool:
+        """Whether anybody receives the stream."""
+        return bool(self._outlet.have_consumers())
+
+    def subscribed(self, timeout_s: float) -> bool:
+        """Wait until someone receives the stream."""
+        return bool(self._outlet.wait_for_consumers(timeout_s))
+
+    def publish(self, chunk: Chunk) -> None:
+        """Push a chunk: the stamp of its last sample is the arrival of its last byte."""
+        if chunk.values.dtype == object:
+            for row in chunk.values.tolist():
+                self._outlet.push_sample(row, chunk.arrival_s)
+        else:
+            self._outlet.push_chunk(np.ascontiguousarray(chunk.values), chunk.arrival_s)
+        self.samples += len(chunk.values)
 
 
 class FramePublisher:
@@ -153,6 +215,10 @@ class FramePublisher:
         """Rows published so far by stream name."""
         return {self.name: self.rows}
 
+    def have_consumers(self) -> bool:
+        """Whether anybody receives the stream."""
+        return bool(self._outlet.have_consumers())
+
     def subscribed(self, timeout_s: float) -> bool:
         """Wait until someone receives the stream."""
         return bool(self._outlet.wait_for_consumers(timeout_s))
@@ -162,3 +228,13 @@ class FramePublisher:
         row = [float(frame_id), device_time_s, arrival_s, float(pts_us), float(encoded)]
         self._outlet.push_sample(row, arrival_s if math.isfinite(arrival_s) else 0.0)
         self.rows += 1
+
+
+Publisher = SampledPublisher | PlainPublisher | FramePublisher
+
+
+def publisher_of(device: str, spec: StreamSpec, run: str) -> Publisher:
+    """Publish a stream of a device as what it is."""
+    if spec.video is not None:
+        return FramePublisher(device, spec, run)
+    return SampledPublisher(device, spec, run) if spec.counted else PlainPublisher(device, spec, run)

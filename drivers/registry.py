@@ -19,6 +19,7 @@ BUILT_IN: Final[dict[str, str]] = {
     "replay.c3d": "drivers.replay.c3d_file:ReplayC3d",
     "replay.trc": "drivers.replay.trc_file:ReplayTrc",
     "replay.csv": "drivers.replay.csv_file:ReplayCsv",
+    "replay.xdf": "drivers.replay.xdf_file:ReplayXdf",
     "replay.video": "drivers.replay.video_file:ReplayVideo",
 }
 

@@ -24,6 +24,15 @@ CLOCK_LABELS: Final = ("counter", "arrival", "device_time")
 #: Channels of a camera's stream, one double64 row a frame.
 FRAME_LABELS: Final = ("frame_id", "device_time", "arrival", "pts", "encoded")
 
+
+@dataclass(frozen=True, slots=True)
+class CountingChannel:
+    """The channel of a stream that counts its samples: ``column`` from 0, ``modulus`` 0 where it never wraps."""
+
+    column: int
+    modulus: int
+
+
 #: The irregular stream in which the recorder keeps each clock-offset probe with its round trip.
 PROBES_NAME: Final = "FlexClockProbes"
 PROBES_LABELS: Final = ("stream_id", "remote_time", "offset", "round_trip")
@@ -56,8 +65,9 @@ class StreamSpec:
     """One stream of a device as its driver describes it.
 
     ``name`` is empty for a device's only stream; a device with several names each, and the stream is
-    published as ``<device>.<name>``. ``rate_hz`` is what was asked for, 0 for irregular. ``channels``
-    are without ``sample_counter``, which the publisher appends. ``video`` is set for a camera, whose
+    published as ``<device>.<name>``, or as ``publish_as`` where that is set. ``rate_hz`` is what was asked for, 0
+    for irregular. ``channels`` are without ``sample_counter``, which the publisher appends unless ``counted`` is
+    False: texts and events carry none, and no ``.clock`` runs beside them. ``video`` is set for a camera, whose
     stream then has ``FRAME_LABELS`` as channels.
     """
 
@@ -65,18 +75,20 @@ class StreamSpec:
     channels: tuple[Channel, ...]
     rate_hz: float
     name: str = ""
+    publish_as: str = ""
     format: SampleFormat = "float32"
     counter_origin: CounterOrigin = "device"
     manufacturer: str = ""
     model: str = ""
     serial: str = ""
     simulated: bool = False
+    counted: bool = True
     video: VideoFormat | None = None
     details: dict[str, str] = field(default_factory=dict)
 
     def published_name(self, device: str) -> str:
         """Name of the LSL stream when published by the device called ``device``."""
-        return f"{device}.{self.name}" if self.name else device
+        return self.publish_as or (f"{device}.{self.name}" if self.name else device)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,8 @@ def read_raw_take(folder: Path) -> RecordedTake:
     """Read a closed take.
 
     ``.clock`` streams and ``FlexClockProbes`` appear within the streams they belong to, cameras' streams within the
-    views. Other people's streams are read as well; they have no counter. What was damaged or missing stands in the
+    views. Streams of others have the name that ``take.json`` gives them, and are no views, whatever they send: their
+    pictures are elsewhere. What was damaged or missing stands in the
     notes. Raises TakeError, naming the folder and the next step, where the take cannot be read at all.
     """
     record = read_record(folder)
@@ -44,8 +46,10 @@ def read_raw_take(folder: Path) -> RecordedTake:
     notes = list(file.notes)
     if file.bytes_discarded:
         notes.append(f"{path.name}: {file.bytes_discarded} bytes could not be used.")
-    recorded = _recorded_streams(file, notes)
-    cameras = {stream.name: stream for stream in recorded if _is_camera(stream)}
+    of_others = {str(entry.get("name")) for entry in record.rig.get("stream", ())}
+    recorded = _recorded_streams(_named_as_recorded(file, record), notes)
+    cameras = {stream.name: stream for stream in recorded if _is_camera(stream) and stream.device not in of_others}
+    cameras_of = dict(cameras)
     views = [read_view(folder, view.view, cameras.pop(view.view, None), view, notes) for view in record.views]
     views += [read_view(folder, name, camera, None, notes) for name, camera in cameras.items()]
     _note_missing(record, recorded, notes)
@@ -53,12 +57,26 @@ def read_raw_take(folder: Path) -> RecordedTake:
     return RecordedTake(
         folder=folder,
         record=record,
-        streams=tuple(stream for stream in recorded if not _is_camera(stream)),
+        streams=tuple(stream for stream in recorded if cameras_of.get(stream.name) is not stream),
         views=tuple(views),
         digest=digest_of(folder),
         notes=(*notes, *mark_notes),
         marks=tuple(marks),
     )
+
+
+def _named_as_recorded(file: XdfFile, record: TakeRecord) -> XdfFile:
+    """Call each stream as ``take.json`` does: publishers far away may well give two of theirs one name."""
+    known = {stream.stream_id: stream for stream in record.streams}
+    streams = []
+    for stream in file.streams:
+        entry = known.get(stream.stream_id)
+        if entry is not None and stream.header.source_id == entry.source_id:
+            header = replace(stream.header, name=entry.name, device=entry.device)
+            streams.append(replace(stream, header=header))
+        else:
+            streams.append(stream)
+    return replace(file, streams=tuple(streams))
 
 
 def _is_camera(stream: RecordedStream) -> bool:
@@ -135,7 +153,7 @@ def _recorded_stream(
     header = stream.header
     values, channels, counter = stream.values, header.channels, None
     if header.has_counter:
-        counter = _counter(values[:, -1])
+        counter = read_counts(values[:, -1])
         values, channels = np.ascontiguousarray(values[:, :-1]), channels[:-1]
         if counter is None:
             notes.append(f"{name}: its sample counter holds what is no count; it is not used.")
@@ -166,8 +184,8 @@ def _recorded_stream(
     )
 
 
-def _counter(column: npt.NDArray[Any]) -> npt.NDArray[np.int64] | None:
-    """Read counts as whole numbers; None where one is none."""
+def read_counts(column: npt.NDArray[Any]) -> npt.NDArray[np.int64] | None:
+    """Return a channel that counts, (samples,), as whole numbers; None where one is none."""
     try:
         numbers = column.astype(np.float64) if column.dtype == object else column
     except ValueError:

@@ -36,7 +36,8 @@ def _lsl_apart() -> Path:
     path.write_text(
         "[multicast]\nResolveScope = machine\n[ports]\nIPv6 = disable\nPortRange = 128\n"
         f"[lab]\nKnownPeers = {{127.0.0.1}}\nSessionID = test-{secrets.token_hex(8)}\n"
-        "[tuning]\nMulticastMinRTT = 0.1\nUnicastMinRTT = 0.1\n[log]\nlevel = -3\n",
+        "[tuning]\nMulticastMinRTT = 0.1\nUnicastMinRTT = 0.1\nMulticastMaxRTT = 0.5\nUnicastMaxRTT = 0.5\n"
+        "[log]\nlevel = -3\n",
         encoding="utf-8",
     )
     os.environ["LSLAPICFG"] = str(path)

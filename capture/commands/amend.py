@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from capture.commands.numbers import Finite
+from capture.commands.finite_range import FiniteRange
 
 
 @click.command(short_help="Set right what was typed wrong about a take.")
 @click.argument("take")
 @click.option("--subject", default=None, help="The subject it was.")
 @click.option("--action", default=None, help="The action it was, by id or name.")
-@click.option("--load-kg", type=Finite(0, 500), default=None, help="The load it was.")
+@click.option("--load-kg", type=FiniteRange(0, 500), default=None, help="The load it was.")
 @click.option("--skill", type=click.Choice(["novice", "amateur", "expert"]), default=None, help="The level it was.")
 @click.option("--reps", type=click.IntRange(1, 200), default=None, help="The repetitions that were asked for.")
 @click.option(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from capture.commands.numbers import Finite
+from capture.commands.finite_range import FiniteRange
 
 
 @click.command(short_help="Record a session, or one take, into the dataset.")
@@ -16,7 +16,7 @@ from capture.commands.numbers import Finite
 @click.option(
     "--skill", default=None, help="Skill level: novice, amateur or expert; by the subject's sheet if not given."
 )
-@click.option("--load-kg", type=Finite(0, 500), default=None, help="Weight on the implement, as FLEX counts it.")
+@click.option("--load-kg", type=FiniteRange(0, 500), default=None, help="Weight on the implement, as FLEX counts it.")
 @click.option(
     "--reps", type=click.IntRange(1, 200), default=None, help="Repetitions expected in a take; 10 in the protocol."
 )
@@ -36,7 +36,7 @@ from capture.commands.numbers import Finite
     "--shuffle", type=click.IntRange(0, 2**31 - 1), default=None, help="Seed of an order of the subject's own."
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=None, help="Seed of the simulated athlete.")
-@click.option("--duration", type=Finite(0.5, 7200), default=None, help="Stop a take after this many seconds.")
+@click.option("--duration", type=FiniteRange(0.5, 7200), default=None, help="Stop a take after this many seconds.")
 @click.option("--yes", is_flag=True, help="Ask nothing and count nothing down: one take.")
 @click.option("--truth", is_flag=True, help="Let simulated devices write what they really did into the take.")
 def record(**options: Any) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,10 @@ class Track:
     sample numbers and ``time_s`` float64 (samples,) the file's own times; both increase strictly.
     ``chunk_samples`` is the size of its packets. ``end_s`` and ``end_count`` are time and number of the
     sample that would follow the last: where a loop goes on.
+
+    A file that knows its packets gives ``ends``, int64 (packets,), the index after the last sample of each; then
+    ``time_s`` is, for all samples of a packet, when it is due, and ``device_time_s`` (samples,) the device's own time
+    of its last sample, NaN where it had none.
     """
 
     spec: StreamSpec
@@ -37,6 +42,8 @@ class Track:
     chunk_samples: int
     end_s: float
     end_count: int
+    ends: npt.NDArray[np.int64] | None = None
+    device_time_s: npt.NDArray[np.float64] | None = None
 
     @classmethod
     def counted(
@@ -57,7 +64,14 @@ class Track:
     def starting_at(self, begin_s: float) -> Track:
         """Return the track without the samples before the file's own time ``begin_s``."""
         skip = int(np.searchsorted(self.time_s, begin_s - _ROUNDING_S))
-        return replace(self, values=self.values[skip:], counters=self.counters[skip:], time_s=self.time_s[skip:])
+        return replace(
+            self,
+            values=self.values[skip:],
+            counters=self.counters[skip:],
+            time_s=self.time_s[skip:],
+            ends=None if self.ends is None else self.ends[self.ends > skip] - skip,
+            device_time_s=None if self.device_time_s is None else self.device_time_s[skip:],
+        )
 
     @property
     def lap_count(self) -> int:
@@ -81,6 +95,9 @@ class PacedReplay(ABC):
     Sample k is due at ``t0_s`` + (its time in the file - that of the first sample played). A packet is due
     with its last sample, and arrives when it is delivered.
     """
+
+    #: Whether streams that begin later in the file take the beginning from those that begin earlier.
+    BEGIN_TOGETHER: ClassVar[bool] = True
 
     def __init__(self, config: ReplayConfig, clock: HostClock) -> None:
         self._clock = clock
@@ -113,8 +130,8 @@ class PacedReplay(ABC):
                 raise DeviceError(
                     f"{track.spec.details['file']} ends before {self._start_s:g} s; correct 'start_s' in the rig"
                 )
-        # All streams begin together, at a sample of the slowest: else a loop would tear them apart.
-        begin_s = max(float(track.starting_at(begin_s).time_s[0]) for track in tracks)
+        if self.BEGIN_TOGETHER:  # at a sample of the slowest: else a loop would tear the streams apart
+            begin_s = max(float(track.starting_at(begin_s).time_s[0]) for track in tracks)
         self._tracks = tuple(track.starting_at(begin_s) for track in tracks)
         self._begin_s = begin_s
         self._lap_s = max(track.end_s for track in tracks) - begin_s
@@ -161,12 +178,15 @@ class PacedReplay(ABC):
         if not self._clock.sleep_until(self._t0_s + (time_s - self._begin_s)):
             return None
         self._next += 1
+        own_s = math.nan
+        if track.device_time_s is not None:
+            own_s = float(track.device_time_s[packet.end - 1]) + self._lap * self._lap_s
         return Chunk(
             stream=track.spec.name,
             values=track.values[packet.first : packet.end],
             counters=track.counters[packet.first : packet.end] + self._lap * track.lap_count,
             arrival_s=self._clock.now_s(),
-            device_time_s=time_s,
+            device_time_s=time_s if track.device_time_s is None else own_s,
         )
 
     def close(self) -> None:
@@ -175,7 +195,13 @@ class PacedReplay(ABC):
 
 
 def _packets(index: int, track: Track) -> list[_Packet]:
-    """Cut a track into packets of ``chunk_samples``; the last one may be shorter."""
+    """Cut a track into its packets, or into packets of ``chunk_samples`` of which the last may be shorter."""
+    if track.ends is not None:
+        firsts = [0, *track.ends[:-1].tolist()]
+        return [
+            _Packet(float(track.time_s[end - 1]), index, first, end)
+            for first, end in zip(firsts, track.ends.tolist(), strict=True)
+        ]
     samples, size = len(track.time_s), track.chunk_samples
     ends = [min(first + size, samples) for first in range(0, samples, size)]
     return [_Packet(float(track.time_s[end - 1]), index, (end - 1) // size * size, end) for end in ends]

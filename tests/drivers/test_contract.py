@@ -16,7 +16,9 @@ from drivers.driver import Driver, EndOfStream, TakeStart
 from drivers.host_clock import VirtualClock
 from drivers.registry import BUILT_IN, driver_names, find_driver
 from lab.errors import DeviceError, RigError
-from lab.streams import COUNTER_LABEL, FRAME_LABELS, Chunk, Frame, VideoFormat
+from lab.streams import CLOCK_LABELS, COUNTER_LABEL, FRAME_LABELS, Channel, Chunk, Frame, VideoFormat
+from storage.xdf_header import build_header
+from storage.xdf_writer import XdfWriter
 
 T0_S = 2000.0
 
@@ -72,6 +74,26 @@ def _video(folder: Path) -> Path:
     return path
 
 
+def _xdf(folder: Path) -> Path:
+    path = folder / "a.xdf"
+    path.unlink(missing_ok=True)
+    writer = XdfWriter(path)
+    samples = (Channel("a", "microvolts", "EMG"), Channel(COUNTER_LABEL, "count", "Counter"))
+    flex = {"version": "1", "device": "emg", "stream": "emg", "counter_origin": "device", "counter_modulus": "16777216"}
+    writer.stream_header(1, build_header("emg", "EMG", samples, 100.0, "float32", flex_capture=flex))
+    clock = tuple(Channel(label, "s", "Clock") for label in CLOCK_LABELS)
+    writer.stream_header(2, build_header("emg.clock", "Clock", clock, 0.0, "double64"))
+    writer.stream_header(3, build_header("cues", "Markers", (Channel("text", "text", "Marker"),), 0.0, "string"))
+    for first in range(0, 200, 10):
+        counts = np.arange(first, first + 10)
+        arrival_s = 50 + counts[-1] / 100
+        writer.samples(1, 50 + counts / 100, np.stack([counts * 2, counts], axis=1).astype(np.float32))
+        writer.samples(2, [arrival_s], np.array([[counts[-1], arrival_s, counts[-1] / 100]]))
+        writer.samples(3, [arrival_s], [[f"cue {first}"]])
+    writer.close()
+    return path
+
+
 OPTIONS: dict[str, Callable[[Path], dict[str, object]]] = {
     "simulated.mocap": lambda folder: {"repetitions": 1},
     "simulated.emg": lambda folder: {"repetitions": 1},
@@ -87,6 +109,7 @@ OPTIONS: dict[str, Callable[[Path], dict[str, object]]] = {
         "content_type": "EMG",
         "unit": "microvolts",
     },
+    "replay.xdf": lambda folder: {"file": str(_xdf(folder))},
     "replay.video": lambda folder: {"file": str(_video(folder))},
 }
 
@@ -123,7 +146,7 @@ def test_metadata_is_complete(driver: Driver) -> None:
     for spec in specs:
         assert spec.content_type
         assert spec.channels
-        assert spec.rate_hz > 0
+        assert spec.rate_hz > 0 or not spec.counted
         labels = [channel.label for channel in spec.channels]
         assert len(set(labels)) == len(labels)
         assert COUNTER_LABEL not in labels
@@ -162,7 +185,9 @@ def test_pieces_fit_what_was_announced_and_counters_advance(driver: Driver) -> N
                 assert piece.values.shape == (len(piece.counters), len(spec.channels))
                 assert len(piece.counters) > 0
                 assert piece.counters.dtype == np.int64
-                assert piece.values.dtype == {"float32": np.float32, "double64": np.float64}[spec.format]
+                formats = {"float32": np.float32, "double64": np.float64, "string": object}
+                assert piece.values.dtype == formats[spec.format]
+                assert spec.counted or spec.format == "string"
                 counters = piece.counters
             assert (np.diff(counters) > 0).all()
             assert counters[0] > last.get(piece.stream, -1)

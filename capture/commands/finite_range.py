@@ -1,4 +1,4 @@
-"""Numbers as options take them."""
+"""A number in a range, as an option of a command."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 
-class Finite(click.FloatRange):
+class FiniteRange(click.FloatRange):
     """A number in a range; click's own lets NaN pass."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number; fail where it is none."""
+        """Return the number; NaN and infinity are wrong usage."""
         number = super().convert(value, param, ctx)
         if number is not None and not math.isfinite(number):
             self.fail(f"{value} is not a number", param, ctx)

@@ -1,0 +1,252 @@
+"""Devices published for others, without a take: until Ctrl-C they play while somebody listens."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from capture.console import Console, LiveStatus, StreamRow
+from capture.device_process import DeviceProcess, close_all, wait_until
+from capture.device_start import expected_streams, wait_for_devices
+from capture.interruption import Interruption
+from capture.messages import Start, Stop
+from capture.visible_streams import visible_streams
+from capture.worker import WorkerTask
+from lab.errors import DeviceError
+from lab.rig import VIEW_NAME
+from lab.streams import StreamSpec
+
+#: A recorder subscribes to one stream after the other; this long after the first, playing begins.
+_LEAD_S: Final = 1.0
+#: Nobody listens any more; a recorder that lost its connection is back sooner.
+_LEFT_S: Final = 2.0
+_POLL_S: Final = 0.05
+_SHOW_PERIOD_S: Final = 0.125
+_STOP_GRACE_S: Final = 5.0
+_LOOK_S: Final = 0.5
+_SILENT_AFTER_S: Final = 3.0
+
+
+@dataclass(frozen=True)
+class PublishPlan:
+    """What is to be published and for how long.
+
+    With ``at_once`` devices begin to play now instead of when somebody subscribes, and all is over when they have
+    played. ``duration_s`` None: until Ctrl-C.
+    """
+
+    title: str
+    tasks: tuple[WorkerTask, ...]
+    wait_s: float
+    at_once: bool
+    duration_s: float | None
+
+
+@dataclass
+class _Counted:
+    """What is known of a stream from the worker's counts."""
+
+    device: DeviceProcess
+    name: str
+    spec: StreamSpec
+    samples: int = 0
+    before: int = 0
+    first_s: float = math.nan
+    first_samples: int = 0
+    changed_s: float = math.nan
+
+
+@dataclass
+class _Publishing:
+    plan: PublishPlan
+    console: Console
+    processes: list[DeviceProcess]
+    streams: list[_Counted]
+    began_s: float
+    playing: bool = False
+    heard_s: float = math.nan
+    failures: list[str] = field(default_factory=list)
+
+
+def publish(plan: PublishPlan, console: Console, interruption: Interruption) -> int:
+    """Publish the devices of a plan; return 0, or 3 where one of them failed while the others went on.
+
+    Raises DeviceError where a device does not come, is a camera, or is published by somebody already.
+    """
+    processes: list[DeviceProcess] = []
+    try:
+        with console.waiting(f"starting {len(plan.tasks)} devices"):
+            processes.extend(DeviceProcess(task) for task in plan.tasks)
+            wait_for_devices(processes, plan.wait_s)
+            _refuse_cameras(processes)
+            _refuse_twins(processes)
+        for process in processes:
+            for remark in process.ready.remarks if process.ready is not None else ():
+                console.warning(remark)
+        streams = [
+            _Counted(process, spec.published_name(process.device), spec)
+            for process in processes
+            for spec in process.specs
+        ]
+        for line in _rig_lines(streams):
+            console.line(line)
+        interruption.defer()
+        publishing = _Publishing(plan, console, processes, streams, time.monotonic())
+        with console.live():
+            reason = _run(publishing, interruption)
+        console.line(reason)
+        for failure in publishing.failures:
+            console.error(failure)
+        return 3 if publishing.failures else 0
+    finally:
+        close_all(processes)
+
+
+def _refuse_cameras(processes: Sequence[DeviceProcess]) -> None:
+    cameras = [process.device for process in processes if any(spec.video is not None for spec in process.specs)]
+    if cameras:
+        raise DeviceError(*(camera_sentence(name) for name in cameras))
+
+
+def camera_sentence(name: str) -> str:
+    """Say why a camera is not published."""
+    return f"device '{name}' is a camera, and video cannot go through LSL; record it where it is plugged in"
+
+
+def _refuse_twins(processes: Sequence[DeviceProcess]) -> None:
+    own = {stream.source_id: stream for stream in expected_streams(processes)}
+    seen = [stream for stream in visible_streams(_LOOK_S) if stream.source_id in own]
+    sources = [stream.source_id for stream in seen]
+    twins = sorted({source for source in sources if sources.count(source) > 1 and own[source].spec is not None})
+    if twins:
+        raise DeviceError(
+            *(f"stream '{own[source].name}' is published already (source_id '{source}'); end that first"
+              for source in twins)
+        )  # fmt: skip
+
+
+def _rig_lines(streams: Sequence[_Counted]) -> list[str]:
+    """Return what a rig elsewhere says to record these streams."""
+    lines = ["to record them elsewhere, put into the rig there:", ""]
+    for stream in streams:
+        ready = stream.device.ready
+        assert ready is not None
+        name = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in stream.name.lower())
+        name = (name if name[:1].isalpha() else f"s_{name}")[:32]
+        if VIEW_NAME.fullmatch(name):
+            name = f"{name}_rows"  # a stream of others is no view
+        source = json.dumps(ready.sources[stream.name], ensure_ascii=False)  # which TOML reads as well
+        lines += ["[[stream]]", f'name = "{name}"', f"source_id = {source}", ""]
+    return lines
+
+
+def _run(publishing: _Publishing, interruption: Interruption) -> str:
+    """Play while somebody listens; return why it ended."""
+    plan, next_show_s = publishing.plan, 0.0
+    while True:
+        now_s = time.monotonic()
+        _hear(publishing, now_s)
+        alive = [process for process in publishing.processes if process.failure is None]
+        if interruption.requested.is_set():
+            return "stopped"
+        if plan.duration_s is not None and now_s - publishing.began_s >= plan.duration_s:
+            return "duration reached"
+        if not alive:
+            return "all devices failed"
+        if plan.at_once and publishing.playing and all(process.ended for process in alive):
+            return "all is played"
+        _play_or_rest(publishing, alive, now_s)
+        if now_s >= next_show_s:
+            next_show_s = now_s + _SHOW_PERIOD_S
+            publishing.console.show(_status(publishing, now_s))
+        time.sleep(_POLL_S)
+
+
+def _hear(publishing: _Publishing, now_s: float) -> None:
+    for process in publishing.processes:
+        process.poll()
+        if process.failure is not None and process.failure.sentence not in publishing.failures:
+            publishing.failures.append(process.failure.sentence)
+    for stream in publishing.streams:
+        samples = stream.device.progress.published.get(stream.name, 0)
+        if samples != stream.samples:
+            stream.samples, stream.changed_s = samples, now_s
+            if math.isnan(stream.first_s):
+                stream.first_s, stream.first_samples = now_s, samples
+    if any(process.progress.consumers for process in publishing.processes if process.failure is None):
+        publishing.heard_s = now_s
+
+
+def _play_or_rest(publishing: _Publishing, alive: Sequence[DeviceProcess], now_s: float) -> None:
+    from pylsl import local_clock
+
+    listening = now_s - publishing.heard_s < _LEFT_S  # False while nobody ever did
+    if not publishing.playing and (listening or publishing.plan.at_once):
+        t0_s = local_clock() + _LEAD_S
+        for process in alive:
+            process.ended, process.stopped = False, None
+            process.send(Start(t0_s, None, None))
+        for stream in publishing.streams:
+            stream.first_s = math.nan
+            stream.changed_s = now_s + _LEAD_S
+        publishing.playing = True
+    elif publishing.playing and not listening and not publishing.plan.at_once:
+        for process in alive:
+            process.send(Stop())
+        wait_until(alive, lambda process: process.stopped is not None, _STOP_GRACE_S)
+        publishing.playing = False
+
+
+def _status(publishing: _Publishing, now_s: float) -> LiveStatus:
+    rows = tuple(_row(publishing, stream, now_s) for stream in publishing.streams)
+    silent = [row for row in rows if row.state == "SILENT"]
+    if not publishing.playing:
+        foot = "waiting for somebody to subscribe"
+    elif all(row.state == "ended" for row in rows):
+        foot = "all is played; it begins anew when somebody subscribes again"
+    else:
+        foot = "somebody listens" if now_s - publishing.heard_s < _LEFT_S else "nobody listens"
+    return LiveStatus(
+        title=publishing.plan.title,
+        elapsed_s=now_s - publishing.began_s,
+        rows=rows,
+        disk_left_bytes=0,
+        take_bytes=0,
+        queue_fill=0.0,
+        hint="Ctrl-C stops",
+        alarms=(
+            *publishing.failures,
+            *(f"device '{row.device}' has sent nothing for {row.age_s:.0f} s; check it" for row in silent),
+        ),
+        foot=foot,
+    )
+
+
+def _row(publishing: _Publishing, stream: _Counted, now_s: float) -> StreamRow:
+    regular = stream.spec.rate_hz > 0
+    age_s = now_s - stream.changed_s if stream.samples and publishing.playing else math.nan
+    allowed_s = _SILENT_AFTER_S + 2 / stream.spec.rate_hz if regular else math.inf
+    if stream.device.failure is not None:
+        state = "FAILED"
+    elif not publishing.playing:
+        state = "waiting"
+    elif stream.device.ended:
+        state = "ended"
+    else:
+        state = "SILENT" if now_s - stream.changed_s > allowed_s else "ok"
+    since_s = stream.changed_s - stream.first_s
+    return StreamRow(
+        name=stream.name,
+        device=stream.device.device,
+        state=state,
+        rate_asked_hz=stream.spec.rate_hz,
+        rate_measured_hz=(stream.samples - stream.first_samples) / since_s if since_s > 1 else math.nan,
+        samples=stream.samples,
+        lost=0,
+        age_s=math.nan if math.isnan(age_s) else max(0.0, age_s),
+        allowed_s=allowed_s,
+    )
