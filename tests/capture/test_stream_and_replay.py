@@ -87,6 +87,7 @@ def test_stream_here_and_record_there_twice(
             assert outcome.code == 0, outcome.out + outcome.err
             assert "SIMULATED DEVICES: emg" in outcome.out
             assert "2 streams in sync" in outcome.out
+            time.sleep(3.0)  # who is back within a second has not left
         assert shown.stop() == 0, shown.lines
     assert shown.lines[-1] == "stopped"
     starts = []
