@@ -23,7 +23,7 @@ from lab.streams import StreamSpec
 #: A recorder subscribes to one stream after the other; this long after the first, playing begins.
 _LEAD_S: Final = 1.0
 #: Nobody listens any more; a recorder that lost its connection is back sooner.
-_LEFT_S: Final = 2.0
+_LEFT_S: Final = 1.0
 _POLL_S: Final = 0.05
 _SHOW_PERIOD_S: Final = 0.125
 _STOP_GRACE_S: Final = 5.0

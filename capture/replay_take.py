@@ -58,6 +58,8 @@ def _source(take: Path, console: Console) -> tuple[str, Path]:
     record = read_record(take)
     if record.state == "recording":
         raise RequestError(f"{take} is being written or was cut off; run `flex-capture recover {take}` first")
+    if not streams_path(take).is_file():
+        raise RequestError(f"{take} has no streams.xdf; run `flex-capture verify {take}` to see what else is missing")
     if record.simulated_devices:
         console.simulated(record.simulated_devices)
     return record.id, streams_path(take)

@@ -65,6 +65,8 @@ def as_described(entry: StreamEntry, stream: RecordedStream) -> RecordedStream:
         modulus, origin = named.modulus if named else stream.counter_modulus, stream.counter_origin
     elif named is not None:
         counter = read_counts(stream.values[:, named.column])
+        if counter is None:  # so that sync says that it does not count
+            counter = np.zeros(len(stream.values), dtype=np.int64)
         values = np.ascontiguousarray(np.delete(stream.values, named.column, axis=1))
         channels = _without(channels[:-1] if own else channels, named)
         modulus, origin = named.modulus, "device"

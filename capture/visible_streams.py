@@ -81,4 +81,4 @@ def _seen(infos: list[Any]) -> list[SeenStream]:
         except UnicodeDecodeError:
             continue  # a stream whose name is no text cannot be meant
         seen.setdefault(stream.uid, stream)
-    return sorted(seen.values(), key=lambda stream: (stream.host, stream.name, stream.uid))
+    return sorted(seen.values(), key=lambda stream: (stream.host, stream.name, stream.source_id, stream.uid))

@@ -84,9 +84,10 @@ def test_stream_here_and_record_there_twice(
         rig, out = rig_elsewhere(tmp_path, shown, MOCAP), tmp_path / "out"
         for _ in range(2):
             outcome = flex_capture("record", "--subject", "S12", "--rig", rig, "--out", out, "--yes", "--reps", 1)
-            assert outcome.code == 0, outcome
+            assert outcome.code == 0, outcome.out + outcome.err
             assert "SIMULATED DEVICES: emg" in outcome.out
             assert "2 streams in sync" in outcome.out
+            time.sleep(3.0)  # who is back within a second has not left
         assert shown.stop() == 0, shown.lines
     assert shown.lines[-1] == "stopped"
     starts = []

@@ -72,6 +72,7 @@ def sample_numbers(values: np.ndarray) -> np.ndarray:
     return numbers
 
 
+@pytest.mark.slow
 def test_emg_and_markers_beside_a_simulated_mocap(
     write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
 ) -> None:
@@ -194,6 +195,7 @@ def test_a_publisher_that_is_killed_marks_the_take_and_the_others_go_on(
     assert flex_capture("resegment", take).code == 1  # marked for good
 
 
+@pytest.mark.slow
 def test_none_two_and_the_same_twice_are_said_before_anything_is_recorded(
     write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
 ) -> None:
