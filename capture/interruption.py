@@ -7,8 +7,9 @@ closed: wait. While the dataset is written: end, the raw take is kept for later.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -29,9 +30,11 @@ class Interruption:
             yield self
             return
         before: dict[Any, Any] = {number: signal.signal(number, self._on_signal) for number in _signals()}
+        tell, sys.unraisablehook = sys.unraisablehook, _quiet(sys.unraisablehook)
         try:
             yield self
         finally:
+            sys.unraisablehook = tell
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -39,14 +42,25 @@ class Interruption:
         """From now on only note an interruption, in ``requested``, instead of raising KeyboardInterrupt."""
         self._deferred = True
 
-    def resume(self) -> None:
-        """From now on raise KeyboardInterrupt again."""
-        self._deferred = False
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if there was an interruption: deferred, or lost because it came in a destructor."""
+        if self.requested.is_set():
+            raise KeyboardInterrupt
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.requested.set()
         if not self._deferred:
             raise KeyboardInterrupt
+
+
+def _quiet(tell: Callable[[sys.UnraisableHookArgs], object]) -> Callable[[sys.UnraisableHookArgs], object]:
+    """Return a hook that says nothing of an interruption that came where none can be raised; ``check`` finds it."""
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> object:
+        lost = unraisable.exc_type is not None and issubclass(unraisable.exc_type, KeyboardInterrupt)
+        return None if lost else tell(unraisable)
+
+    return hook
 
 
 def _signals() -> tuple[signal.Signals, ...]:

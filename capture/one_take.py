@@ -47,8 +47,14 @@ def _into_dataset(finished: FinishedTake, dataset: Path, console: Console, inter
     for failure in finished.failures:
         console.error(failure)  # at once, not only with the verdict
     try:
-        interruption.resume()
-        with console.progress() as progress:
+        interruption.requested.clear()  # what stopped the take
+        with console.progress() as report:
+
+            def progress(stage: str, done: int, total: int) -> None:
+                if done < total:  # what is done is done
+                    interruption.check()
+                report(stage, done, total)
+
             processed = process_take(finished.folder, dataset, progress, verify=False)
     except KeyboardInterrupt:
         console.warning(f"interrupted; the raw take is safe in {finished.folder}; later type\n  {again}")

@@ -68,6 +68,7 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
         if simulated:
             console.simulated(simulated)
         console.countdown(countdown_s)
+        interruption.check()
         interruption.defer()
         made = _missing_folders(plan.raw / plan.subject / plan.session)
         folder = create_take(plan.raw, plan.subject, plan.session, plan.action.id)

@@ -97,7 +97,22 @@ def test_an_interruption_raises_unless_deferred() -> None:
     with interruption.installed():
         interruption.defer()
         signal.raise_signal(signal.SIGINT)
-        assert interruption.requested.is_set()
-        interruption.resume()
         with pytest.raises(KeyboardInterrupt):
+            interruption.check()
+    with Interruption().installed(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interruption_in_a_destructor_is_not_lost_and_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    class Dying:
+        def __del__(self) -> None:
             signal.raise_signal(signal.SIGINT)
+
+    interruption = Interruption()
+    with interruption.installed():
+        interruption.check()
+        dying = Dying()
+        del dying
+        with pytest.raises(KeyboardInterrupt):
+            interruption.check()
+    assert capsys.readouterr().err == ""
