@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lab.repetitions import Repetition, Segmentation
-from sync.boundaries import refine
+from sync.boundaries import refine, refine_turn
 from sync.candidates import PARAMETERS, Candidate, Chain, best_chain
 from sync.drive_signal import COARSE_HZ, SMOOTH_HZ, Body, body_of, drive_signals, relative_to_centroid
 
 Float64 = npt.NDArray[np.float64]
 
-SEGMENTER: Final = "closed motions 1"
+SEGMENTER: Final = "closed motions 2"
 #: Parts of a drive signal's range (1st to 99th percentile) by which turning points must differ.
 _HYSTERESES: Final = (0.25, 0.45)
 #: Below this the body stands still or fidgets: root mean square motion of all points in metres. Fidgets of the virtual
@@ -213,9 +213,14 @@ def _refined(body: Body, time_s: Float64, positions_m: Float64, chain: Chain) ->
         right = (
             candidates[index + 1].turn if index + 1 < len(candidates) else min(right_limit, candidate.last + typical)
         )
-        grid, primary = _primary(body, time_s, positions_m, candidate, left, right, step_s)
+        from_s, to_s = float(body.time_s[left]), float(body.time_s[right])
+        when_s, points_m = _course(body, time_s, positions_m, from_s - step_s, to_s + step_s)
+        grid = np.arange(from_s, to_s, step_s)
+        on_grid = np.stack([np.interp(grid, when_s, column) for column in points_m.T], axis=1)
+        primary = on_grid @ _direction(body, candidate)
         at = [float(body.time_s[place]) for place in (candidate.first, candidate.turn, candidate.last)]
-        exact = refine(grid, primary, at[0], at[1], at[2])
+        start_s, turn_s, end_s = refine(grid, primary, at[0], at[1], at[2])
+        exact = start_s, refine_turn(grid, on_grid, primary, start_s, turn_s, end_s), end_s
         rows.append(exact if exact[0] < exact[1] < exact[2] else (at[0], at[1], at[2]))
     for index in range(len(rows) - 1):  # touching repetitions share the midpoint
         if rows[index][2] > rows[index + 1][0]:
@@ -233,29 +238,22 @@ def _refined(body: Body, time_s: Float64, positions_m: Float64, chain: Chain) ->
     return tuple(repetitions)
 
 
-def _primary(
-    body: Body, time_s: Float64, positions_m: Float64, candidate: Candidate, left: int, right: int, step_s: float
-) -> tuple[Float64, Float64]:
-    """Return a uniform grid (k,) at the pose's rate and the candidate's own principal coordinate on it (k,)."""
+def _direction(body: Body, candidate: Candidate) -> Float64:
+    """Return the direction (columns,) in which the body moves most in a candidate, towards the turn."""
     course = body.points_m[candidate.first : candidate.last + 1]
-    deviation = course - course.mean(axis=0)
-    _, _, rows = np.linalg.svd(deviation, full_matrices=False)
-    direction = rows[0]
-    base = (course[0] + course[-1]) / 2
-    if float((body.points_m[candidate.turn] - base) @ direction) < 0:
-        direction = -direction
-    from_s, to_s = float(body.time_s[left]), float(body.time_s[right])
-    first, end = np.searchsorted(time_s, (from_s - step_s, to_s + step_s))
+    _, _, rows = np.linalg.svd(course - course.mean(axis=0), full_matrices=False)
+    towards = float((body.points_m[candidate.turn] - (course[0] + course[-1]) / 2) @ rows[0])
+    return np.asarray(rows[0] if towards >= 0 else -rows[0])
+
+
+def _course(body: Body, time_s: Float64, positions_m: Float64, from_s: float, to_s: float) -> tuple[Float64, Float64]:
+    """Return the pose's own times (k,) from ``from_s`` to ``to_s``, and all points relative to their mean there."""
+    first, end = np.searchsorted(time_s, (from_s, to_s))
     part = positions_m[first:end].reshape(end - first, -1)[:, body.columns]
-    grid = np.arange(from_s, to_s, step_s)
+    if bool(np.isfinite(part).all()):
+        return time_s[first:end], relative_to_centroid(part)
     # Where a point is absent the coarse motion, interpolated, stands in.
-    missing = ~np.isfinite(part)
-    part = (
-        relative_to_centroid(np.where(missing, 0.0, part))
-        if not missing.any()
-        else _filled(body, time_s[first:end], part)
-    )
-    return grid, np.interp(grid, time_s[first:end], part @ direction)
+    return time_s[first:end], _filled(body, time_s[first:end], part)
 
 
 def _filled(body: Body, time_s: Float64, part: Float64) -> Float64:
