@@ -17,6 +17,8 @@ _AT_ENDS: Final = (0.09, 0.30)
 _AT_TURN: Final = (0.05, 0.20)
 #: How near to a pose, in parts of the way, it counts as reached.
 _OUTER: Final = 0.3
+#: How much less far than the first a second attempt may go.
+_AGAIN: Final = 0.15
 _SMOOTH_HZ: Final = 6.0
 _EDGE_S: Final = 1.0
 #: Samples around a turn from which a direction can be told.
@@ -49,7 +51,11 @@ def refine(
     top = max(first + 1, middle - reach)
     top += int(np.argmax(smooth[top : min(last, middle + reach + 1)]))
     out = first + int(np.argmax(speed[first : top + 1]))
-    back = top + int(np.argmin(speed[top : last + 1]))
+    # A second attempt comes nearly as far as the first: the way back begins after the last.
+    base = max(float(smooth[first]), float(smooth[last]))
+    high = np.flatnonzero(smooth[top : last + 1] >= smooth[top] - _AGAIN * (smooth[top] - base))
+    again = top + (int(high[-1]) if high.size else 0)
+    back = again + int(np.argmin(speed[again : last + 1]))
     if speed[out] <= 0 or speed[back] >= 0 or out >= back:
         return first_s, turn_s, last_s
     height = float(smooth[top])

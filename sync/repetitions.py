@@ -16,6 +16,7 @@ import numpy.typing as npt
 from lab.repetitions import Repetition, Segmentation
 from sync.boundaries import refine, refine_turn
 from sync.candidates import PARAMETERS, Candidate, Chain, best_chain
+from sync.done_badly import what_is_odd, with_missed
 from sync.drive_signal import COARSE_HZ, SMOOTH_HZ, Body, body_of, drive_signals, relative_to_centroid
 
 Float64 = npt.NDArray[np.float64]
@@ -81,14 +82,16 @@ def find_repetitions(
         return _segmentation((), expected, ("no motion returns to the pose that it left",))
     free = max(hypotheses, key=lambda hypothesis: hypothesis.score)
     best = max(hypotheses, key=lambda hypothesis: hypothesis.score + _prior(hypothesis, expected))
+    candidates = with_missed(body, best.chain.candidates)
     doubts = []
-    if len(free.chain.candidates) != len(best.chain.candidates):
-        doubts.append(f"without the expected count it would have been {len(free.chain.candidates)} repetitions")
+    unasked = len(candidates if free is best else with_missed(body, free.chain.candidates))
+    if unasked != len(candidates):
+        doubts.append(f"without the expected count it would have been {unasked} repetitions")
     rival = max((one.score for one in hypotheses if _parted_elsewhere(one.chain, best.chain)), default=0.0)
-    as_expected = expected is None or len(best.chain.candidates) == expected
+    as_expected = expected is None or len(candidates) == expected
     if rival > (_AS_GOOD if as_expected else _NEARLY_AS_GOOD) * best.score:
         doubts.append("each repetition could as well begin where it now turns")
-    repetitions = _refined(body, time, positions, best.chain)
+    repetitions = _refined(body, time, positions, candidates)
     return _segmentation(repetitions, expected, tuple(doubts))
 
 
@@ -201,8 +204,9 @@ def _prior(hypothesis: _Hypothesis, expected: int | None) -> float:
     return -_PRIOR * (1 - float(np.exp(-0.5 * off**2)))
 
 
-def _refined(body: Body, time_s: Float64, positions_m: Float64, chain: Chain) -> tuple[Repetition, ...]:
-    candidates = chain.candidates
+def _refined(
+    body: Body, time_s: Float64, positions_m: Float64, candidates: tuple[Candidate, ...]
+) -> tuple[Repetition, ...]:
     step_s = float(np.median(np.diff(time_s)))
     rows: list[tuple[float, float, float]] = []
     for index, candidate in enumerate(candidates):
@@ -230,10 +234,11 @@ def _refined(body: Body, time_s: Float64, positions_m: Float64, chain: Chain) ->
     ever = np.isfinite(positions_m).any(axis=(0, 2))  # a point that a rig never has is no fault of a repetition
     present = np.mean(np.isfinite(positions_m[:, ever]), axis=(1, 2)) if ever.any() else np.zeros(len(time_s))
     repetitions = []
-    for candidate, (start_s, turn_s, end_s) in zip(candidates, rows, strict=True):
+    odd = what_is_odd(body, candidates)
+    for candidate, (start_s, turn_s, end_s), said in zip(candidates, rows, odd, strict=True):
         inside = (time_s >= start_s) & (time_s <= end_s)
         seen = float(np.mean(present[inside])) if bool(np.any(inside)) else 0.0
-        confidence, doubts = _confidence(candidate, seen, body, alone=len(candidates) == 1)
+        confidence, doubts = _confidence(candidate, seen, body, said, alone=len(candidates) == 1)
         repetitions.append(Repetition(start_s, turn_s, end_s, confidence, doubts))
     return tuple(repetitions)
 
@@ -269,12 +274,15 @@ def _filled(body: Body, time_s: Float64, part: Float64) -> Float64:
     return np.asarray(relative.reshape(part.shape))
 
 
-def _confidence(candidate: Candidate, seen: float, body: Body, *, alone: bool) -> tuple[float, tuple[str, ...]]:
+def _confidence(
+    candidate: Candidate, seen: float, body: Body, said: tuple[str, ...], *, alone: bool
+) -> tuple[float, tuple[str, ...]]:
+    """Return confidence and doubts; ``said`` is what is odd about the motion."""
     confidence = float(np.clip(candidate.likeness * candidate.closure * min(1.0, seen / 0.9), 0.0, 1.0))
-    doubts = []
+    doubts = [*said]
     if alone:
         doubts.append("there is no other to compare it with")
-    elif candidate.likeness < 0.6:
+    elif candidate.likeness < 0.6 and not said:
         doubts.append("it is unlike the others")
     if candidate.closure < 0.6:
         doubts.append("it does not return to the pose that it left")
