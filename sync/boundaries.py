@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+from sync.drive_signal import principal
 
 Float64 = npt.NDArray[np.float64]
 
@@ -35,11 +38,12 @@ def refine(
     begins: where the speed changes sign, or at the end of a pause. The speed alone would say that badly, for around a
     smooth turn the body moves by less than a tenth of a millimetre in 50 ms.
     """
-    from scipy.signal import butter, sosfiltfilt
+    from scipy.signal import sosfiltfilt
 
     step_s = float(time_s[1] - time_s[0])
-    low = butter(2, min(_SMOOTH_HZ, 0.4 / step_s), fs=1 / step_s, output="sos")
-    smooth = sosfiltfilt(low, primary_m, padlen=min(primary_m.size - 1, round(_EDGE_S / step_s)))
+    smooth = sosfiltfilt(
+        _low_pass(round(step_s, 9)), primary_m, padlen=min(primary_m.size - 1, round(_EDGE_S / step_s))
+    )
     speed = np.gradient(smooth, step_s)
     first, middle, last = (
         int(np.clip(round((when - float(time_s[0])) / step_s), 0, time_s.size - 1))
@@ -71,12 +75,26 @@ def refine(
     return origin + start * step_s, origin + turn * step_s, origin + end * step_s
 
 
+@lru_cache(maxsize=16)
+def _low_pass(step_s: float) -> Float64:
+    """Return the filter's sections for samples ``step_s`` seconds apart; designing it takes as long as using it."""
+    from scipy.signal import butter
+
+    return np.asarray(butter(2, min(_SMOOTH_HZ, 0.4 / step_s), fs=1 / step_s, output="sos"))
+
+
 def refine_turn(
-    time_s: Float64, points_m: Float64, primary_m: Float64, start_s: float, turn_s: float, end_s: float
+    time_s: Float64,
+    primary_m: Float64,
+    when_s: Float64,
+    points_m: Float64,
+    start_s: float,
+    turn_s: float,
+    end_s: float,
 ) -> float:
     """Return the turn in seconds again, from the motion around it alone.
 
-    ``points_m`` (n, columns) are all coordinates at ``time_s`` (n,); the rest is what ``refine`` took and gave. What
+    ``points_m`` (k, columns) are all coordinates at ``when_s`` (k,); the rest is what ``refine`` took and gave. What
     moves most over the whole repetition may rest around its turn: in a lunge the foot is planted while the hips go on.
     Here the direction is that of the last ``_OUTER`` of the way.
     """
@@ -90,14 +108,14 @@ def refine_turn(
     if not before.size or not after.size:
         return turn_s
     left, right = first + int(before[-1]), middle + int(after[0])
-    course = points_m[left : right + 1]
-    if len(course) < _FEWEST:
+    if right - left < _FEWEST:
         return turn_s
-    _, _, rows = np.linalg.svd(course - course.mean(axis=0), full_matrices=False)
-    local = course @ rows[0]
+    near = time_s[left : right + 1]
+    first, end = np.searchsorted(when_s, (near[0] - step_s, near[-1] + step_s))
+    course = points_m[first:end]
+    local = np.interp(near, when_s[first:end], course @ principal(course, 1)[:, 0])
     if local[middle - left] < (local[0] + local[-1]) / 2:
         local = -local
-    near = time_s[left : right + 1]
     _, turn, _ = refine(near, local, float(near[0]), turn_s, float(near[-1]))
     return turn
 

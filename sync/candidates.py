@@ -85,12 +85,11 @@ def turning_points(signal: Float64, hysteresis: float) -> list[int]:
     return [places[place] for place in found]
 
 
-def best_chain(body: Body, drive: Float64, hysteresis: float, peaks: int) -> Chain | None:
+def best_chain(body: Body, drive: Float64, extremes: list[int], peaks: int) -> Chain | None:
     """Return the best chain of motions with ``peaks`` peaks each whose turn is a maximum of ``drive``.
 
-    None where there are fewer than one.
+    ``extremes`` are its turning points. None where there are fewer than one.
     """
-    extremes = turning_points(drive, hysteresis)
     if len(extremes) < 3:
         return None
     is_top = drive[extremes[0]] > drive[extremes[1]]

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from lab.repetitions import Repetition, Segmentation
 from sync.boundaries import refine, refine_turn
-from sync.candidates import PARAMETERS, Candidate, Chain, best_chain
+from sync.candidates import PARAMETERS, Candidate, Chain, best_chain, turning_points
 from sync.done_badly import what_is_odd, with_missed
-from sync.drive_signal import COARSE_HZ, SMOOTH_HZ, Body, body_of, drive_signals, relative_to_centroid
+from sync.drive_signal import COARSE_HZ, SMOOTH_HZ, Body, body_of, drive_signals, principal, relative_to_centroid
 
 Float64 = npt.NDArray[np.float64]
 
@@ -126,9 +126,10 @@ def _hypotheses(body: Body) -> list[_Hypothesis]:
         low, high = np.percentile(signal, (1, 99))
         for sign in (1.0, -1.0):
             drive = sign * signal
-            for part in _HYSTERESES:
+            # Mostly both say the same.
+            for extremes in {tuple(turning_points(drive, part * float(high - low))): None for part in _HYSTERESES}:
                 for peaks in range(1, int(PARAMETERS["peaks"]) + 1):
-                    chain = best_chain(body, drive, part * float(high - low), peaks)
+                    chain = best_chain(body, drive, list(extremes), peaks)
                     # A lone motion of several peaks is anything at all.
                     if chain is None or len(chain.candidates) < (1 if peaks == 1 else 2):
                         continue
@@ -220,11 +221,10 @@ def _refined(
         from_s, to_s = float(body.time_s[left]), float(body.time_s[right])
         when_s, points_m = _course(body, time_s, positions_m, from_s - step_s, to_s + step_s)
         grid = np.arange(from_s, to_s, step_s)
-        on_grid = np.stack([np.interp(grid, when_s, column) for column in points_m.T], axis=1)
-        primary = on_grid @ _direction(body, candidate)
+        primary = np.interp(grid, when_s, points_m @ _direction(body, candidate))
         at = [float(body.time_s[place]) for place in (candidate.first, candidate.turn, candidate.last)]
         start_s, turn_s, end_s = refine(grid, primary, at[0], at[1], at[2])
-        exact = start_s, refine_turn(grid, on_grid, primary, start_s, turn_s, end_s), end_s
+        exact = start_s, refine_turn(grid, primary, when_s, points_m, start_s, turn_s, end_s), end_s
         rows.append(exact if exact[0] < exact[1] < exact[2] else (at[0], at[1], at[2]))
     for index in range(len(rows) - 1):  # touching repetitions share the midpoint
         if rows[index][2] > rows[index + 1][0]:
@@ -246,9 +246,9 @@ def _refined(
 def _direction(body: Body, candidate: Candidate) -> Float64:
     """Return the direction (columns,) in which the body moves most in a candidate, towards the turn."""
     course = body.points_m[candidate.first : candidate.last + 1]
-    _, _, rows = np.linalg.svd(course - course.mean(axis=0), full_matrices=False)
-    towards = float((body.points_m[candidate.turn] - (course[0] + course[-1]) / 2) @ rows[0])
-    return np.asarray(rows[0] if towards >= 0 else -rows[0])
+    direction = principal(course, 1)[:, 0]
+    towards = float((body.points_m[candidate.turn] - (course[0] + course[-1]) / 2) @ direction)
+    return np.asarray(direction if towards >= 0 else -direction)
 
 
 def _course(body: Body, time_s: Float64, positions_m: Float64, from_s: float, to_s: float) -> tuple[Float64, Float64]:

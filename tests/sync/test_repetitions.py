@@ -182,13 +182,13 @@ def test_what_rests_around_the_turn_does_not_decide_it():
     primary = points @ np.array([0.94, 0.34, 0.0])
     start, turn, end = refine(time, primary, 2.1, 3.6, 5.1)
     assert abs(turn - 3.6) > 0.2  # read from the foot as well, it is the moment at which the foot leaves
-    assert refine_turn(time, points, primary, start, turn, end) == pytest.approx(3.6, abs=0.03)
+    assert refine_turn(time, primary, time, points, start, turn, end) == pytest.approx(3.6, abs=0.03)
 
 
 def test_a_turn_that_cannot_be_read_again_stays():
     time, flat = np.arange(0, 8, 0.01), np.zeros(800)
-    assert refine_turn(time, np.zeros((800, 3)), flat, 2.0, 3.6, 5.0) == 3.6
-    assert refine_turn(time, np.zeros((800, 3)), flat, 2.0, 3.6, 99.0) == 3.6
+    assert refine_turn(time, flat, time, np.zeros((800, 3)), 2.0, 3.6, 5.0) == 3.6
+    assert refine_turn(time, flat, time, np.zeros((800, 3)), 2.0, 3.6, 99.0) == 3.6
 
 
 def test_real_squats(data_folder):
