@@ -3,7 +3,8 @@
 Run from the project's root: ``python benchmarks/actions.py [--seeds N] [--first SEED] [--actions A01,A05]``. The poses
 are the virtual athlete's at 100 Hz with 0.3 mm noise; the segmenter and the athlete come from the same hands.
 ``--partial``, ``--failed`` and ``--paused`` let that many repetitions of each set go wrong; what was said about them is
-counted. ``--worst N --pictures FOLDER`` draws the N sets with a wrong count or else the largest boundary errors.
+counted. ``--worst N --pictures FOLDER`` draws the N sets with a wrong count or else the largest boundary errors: the
+repetition with that error, or the first that went wrong.
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ class PlayedSet:
     truth: tuple[Repetition, ...]
     time_s: np.ndarray
     joints_m: np.ndarray
+
+    @property
+    def first_mishap(self) -> int | None:
+        """The first repetition, from 1, that went wrong."""
+        return next((number for number, one in enumerate(self.truth, start=1) if one.doubts), None)
 
     @property
     def title(self) -> str:
@@ -143,7 +149,7 @@ def main() -> None:
         what = "wrong count" if moment == "count" else f"{moment} of repetition {number}, {error_ms:.0f} ms"
         print(f"{played.title}: {what}")
         if asked.pictures is not None:
-            draw(played, number, asked.pictures)
+            draw(played, played.first_mishap or number, asked.pictures)
 
 
 def draw(played: PlayedSet, number: int, folder: Path) -> Path:
