@@ -29,6 +29,8 @@ PARAMETERS: Final[dict[str, float]] = {
     "rest_repetitions": 4.0,
     "hole_height": 0.4,
     "hole_tempo": 0.6,
+    "hole_lowest": 0.3,
+    "hole_shape": 0.8,
     "peaks": 3,
 }
 
@@ -83,12 +85,11 @@ def turning_points(signal: Float64, hysteresis: float) -> list[int]:
     return [places[place] for place in found]
 
 
-def best_chain(body: Body, drive: Float64, hysteresis: float, peaks: int) -> Chain | None:
+def best_chain(body: Body, drive: Float64, extremes: list[int], peaks: int) -> Chain | None:
     """Return the best chain of motions with ``peaks`` peaks each whose turn is a maximum of ``drive``.
 
-    None where there are fewer than one.
+    ``extremes`` are its turning points. None where there are fewer than one.
     """
-    extremes = turning_points(drive, hysteresis)
     if len(extremes) < 3:
         return None
     is_top = drive[extremes[0]] > drive[extremes[1]]
@@ -119,15 +120,22 @@ def _trimmed(drive: Float64, left: int, turn: int, right: int, tops: list[int]) 
     return first, turn, last
 
 
-def _chain(body: Body, drive: Float64, windows: list[tuple[tuple[int, int, int], list[int]]]) -> Chain:
+def courses(body: Body, spans: list[tuple[int, int]]) -> Float64:
+    """Return the poses (spans, phases x components) of each span of indices, stretched to one length, from their base.
+
+    The base is half-way between the poses at both ends: neither end is the better one.
+    """
     phases = int(PARAMETERS["phases"])
-    at = np.array([np.linspace(first, last, phases) for (first, _, last), _ in windows])
+    at = np.array([np.linspace(first, last, phases) for first, last in spans])
     below = np.minimum(at.astype(np.int64), body.time_s.size - 2)
     part = (at - below)[..., None]
     course = body.shape_m[below] * (1 - part) + body.shape_m[below + 1] * part
-    # Half-way between the poses at both ends: neither end is the better base.
     base = (course[:, :1] + course[:, -1:]) / 2
-    course = (course - base).reshape(len(windows), -1)
+    return np.asarray((course - base).reshape(len(spans), -1))
+
+
+def _chain(body: Body, drive: Float64, windows: list[tuple[tuple[int, int, int], list[int]]]) -> Chain:
+    course = courses(body, [(first, last) for (first, _, last), _ in windows])
     size = np.linalg.norm(course, axis=1) + 1e-12
     seconds = np.array([(last - first) / COARSE_HZ for (first, _, last), _ in windows])
     apart = np.sqrt(np.maximum(size[:, None] ** 2 + size[None, :] ** 2 - 2 * course @ course.T, 0.0))

@@ -80,7 +80,7 @@ def body_of(time_s: Float64, positions_m: Float64) -> Body | None:
     points = sosfiltfilt(low, points, axis=0, padlen=min(grid.size - 1, 25))
     centred = points - np.median(points, axis=0)
     speed = np.sqrt(np.mean(np.gradient(points, 1 / COARSE_HZ, axis=0) ** 2, axis=1) * 3)
-    return Body(grid + time_s[0], points, centred @ _principal(centred, SHAPE_COMPONENTS), speed, columns)
+    return Body(grid + time_s[0], points, centred @ principal(centred, SHAPE_COMPONENTS), speed, columns)
 
 
 def _on_grid(grid_s: Float64, when_s: Float64, mean_m: Float64, seen: npt.NDArray[np.bool_]) -> Float64:
@@ -118,7 +118,7 @@ def drive_signals(body: Body) -> list[Float64]:
     velocity = np.gradient(centred, axis=0)
     low, high = np.percentile(centred, (2, 98), axis=0)
     widest = np.argsort(-(high - low), kind="stable")[:2]
-    candidates = [*body.shape_m.T[:3], *(centred @ _principal(velocity, 2)).T, *centred.T[widest]]
+    candidates = [*body.shape_m.T[:3], *(centred @ principal(velocity, 2)).T, *centred.T[widest]]
     chosen: list[Float64] = []
     for signal in candidates:
         deviation = signal - signal.mean()
@@ -134,7 +134,7 @@ def drive_signals(body: Body) -> list[Float64]:
     return chosen
 
 
-def _principal(data: Float64, components: int) -> Float64:
+def principal(data: Float64, components: int) -> Float64:
     """Return the directions (columns, components) of largest variance, each with a fixed sign."""
     deviation = data - data.mean(axis=0)
     _, vectors = np.linalg.eigh(deviation.T @ deviation)

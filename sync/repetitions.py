@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lab.repetitions import Repetition, Segmentation
-from sync.boundaries import refine
-from sync.candidates import PARAMETERS, Candidate, Chain, best_chain
-from sync.drive_signal import COARSE_HZ, SMOOTH_HZ, Body, body_of, drive_signals, relative_to_centroid
+from sync.boundaries import refine, refine_turn
+from sync.candidates import PARAMETERS, Candidate, Chain, best_chain, turning_points
+from sync.done_badly import what_is_odd, with_missed
+from sync.drive_signal import COARSE_HZ, SMOOTH_HZ, Body, body_of, drive_signals, principal, relative_to_centroid
 
 Float64 = npt.NDArray[np.float64]
 
-SEGMENTER: Final = "closed motions 1"
+SEGMENTER: Final = "closed motions 2"
 #: Parts of a drive signal's range (1st to 99th percentile) by which turning points must differ.
 _HYSTERESES: Final = (0.25, 0.45)
 #: Below this the body stands still or fidgets: root mean square motion of all points in metres. Fidgets of the virtual
@@ -81,14 +82,16 @@ def find_repetitions(
         return _segmentation((), expected, ("no motion returns to the pose that it left",))
     free = max(hypotheses, key=lambda hypothesis: hypothesis.score)
     best = max(hypotheses, key=lambda hypothesis: hypothesis.score + _prior(hypothesis, expected))
+    candidates = with_missed(body, best.chain.candidates)
     doubts = []
-    if len(free.chain.candidates) != len(best.chain.candidates):
-        doubts.append(f"without the expected count it would have been {len(free.chain.candidates)} repetitions")
+    unasked = len(candidates if free is best else with_missed(body, free.chain.candidates))
+    if unasked != len(candidates):
+        doubts.append(f"without the expected count it would have been {unasked} repetitions")
     rival = max((one.score for one in hypotheses if _parted_elsewhere(one.chain, best.chain)), default=0.0)
-    as_expected = expected is None or len(best.chain.candidates) == expected
+    as_expected = expected is None or len(candidates) == expected
     if rival > (_AS_GOOD if as_expected else _NEARLY_AS_GOOD) * best.score:
         doubts.append("each repetition could as well begin where it now turns")
-    repetitions = _refined(body, time, positions, best.chain)
+    repetitions = _refined(body, time, positions, candidates)
     return _segmentation(repetitions, expected, tuple(doubts))
 
 
@@ -123,9 +126,10 @@ def _hypotheses(body: Body) -> list[_Hypothesis]:
         low, high = np.percentile(signal, (1, 99))
         for sign in (1.0, -1.0):
             drive = sign * signal
-            for part in _HYSTERESES:
+            # Mostly both say the same.
+            for extremes in {tuple(turning_points(drive, part * float(high - low))): None for part in _HYSTERESES}:
                 for peaks in range(1, int(PARAMETERS["peaks"]) + 1):
-                    chain = best_chain(body, drive, part * float(high - low), peaks)
+                    chain = best_chain(body, drive, list(extremes), peaks)
                     # A lone motion of several peaks is anything at all.
                     if chain is None or len(chain.candidates) < (1 if peaks == 1 else 2):
                         continue
@@ -201,8 +205,9 @@ def _prior(hypothesis: _Hypothesis, expected: int | None) -> float:
     return -_PRIOR * (1 - float(np.exp(-0.5 * off**2)))
 
 
-def _refined(body: Body, time_s: Float64, positions_m: Float64, chain: Chain) -> tuple[Repetition, ...]:
-    candidates = chain.candidates
+def _refined(
+    body: Body, time_s: Float64, positions_m: Float64, candidates: tuple[Candidate, ...]
+) -> tuple[Repetition, ...]:
     step_s = float(np.median(np.diff(time_s)))
     rows: list[tuple[float, float, float]] = []
     for index, candidate in enumerate(candidates):
@@ -213,9 +218,13 @@ def _refined(body: Body, time_s: Float64, positions_m: Float64, chain: Chain) ->
         right = (
             candidates[index + 1].turn if index + 1 < len(candidates) else min(right_limit, candidate.last + typical)
         )
-        grid, primary = _primary(body, time_s, positions_m, candidate, left, right, step_s)
+        from_s, to_s = float(body.time_s[left]), float(body.time_s[right])
+        when_s, points_m = _course(body, time_s, positions_m, from_s - step_s, to_s + step_s)
+        grid = np.arange(from_s, to_s, step_s)
+        primary = np.interp(grid, when_s, points_m @ _direction(body, candidate))
         at = [float(body.time_s[place]) for place in (candidate.first, candidate.turn, candidate.last)]
-        exact = refine(grid, primary, at[0], at[1], at[2])
+        start_s, turn_s, end_s = refine(grid, primary, at[0], at[1], at[2])
+        exact = start_s, refine_turn(grid, primary, when_s, points_m, start_s, turn_s, end_s), end_s
         rows.append(exact if exact[0] < exact[1] < exact[2] else (at[0], at[1], at[2]))
     for index in range(len(rows) - 1):  # touching repetitions share the midpoint
         if rows[index][2] > rows[index + 1][0]:
@@ -225,37 +234,31 @@ def _refined(body: Body, time_s: Float64, positions_m: Float64, chain: Chain) ->
     ever = np.isfinite(positions_m).any(axis=(0, 2))  # a point that a rig never has is no fault of a repetition
     present = np.mean(np.isfinite(positions_m[:, ever]), axis=(1, 2)) if ever.any() else np.zeros(len(time_s))
     repetitions = []
-    for candidate, (start_s, turn_s, end_s) in zip(candidates, rows, strict=True):
+    odd = what_is_odd(body, candidates)
+    for candidate, (start_s, turn_s, end_s), said in zip(candidates, rows, odd, strict=True):
         inside = (time_s >= start_s) & (time_s <= end_s)
         seen = float(np.mean(present[inside])) if bool(np.any(inside)) else 0.0
-        confidence, doubts = _confidence(candidate, seen, body, alone=len(candidates) == 1)
+        confidence, doubts = _confidence(candidate, seen, body, said, alone=len(candidates) == 1)
         repetitions.append(Repetition(start_s, turn_s, end_s, confidence, doubts))
     return tuple(repetitions)
 
 
-def _primary(
-    body: Body, time_s: Float64, positions_m: Float64, candidate: Candidate, left: int, right: int, step_s: float
-) -> tuple[Float64, Float64]:
-    """Return a uniform grid (k,) at the pose's rate and the candidate's own principal coordinate on it (k,)."""
+def _direction(body: Body, candidate: Candidate) -> Float64:
+    """Return the direction (columns,) in which the body moves most in a candidate, towards the turn."""
     course = body.points_m[candidate.first : candidate.last + 1]
-    deviation = course - course.mean(axis=0)
-    _, _, rows = np.linalg.svd(deviation, full_matrices=False)
-    direction = rows[0]
-    base = (course[0] + course[-1]) / 2
-    if float((body.points_m[candidate.turn] - base) @ direction) < 0:
-        direction = -direction
-    from_s, to_s = float(body.time_s[left]), float(body.time_s[right])
-    first, end = np.searchsorted(time_s, (from_s - step_s, to_s + step_s))
+    direction = principal(course, 1)[:, 0]
+    towards = float((body.points_m[candidate.turn] - (course[0] + course[-1]) / 2) @ direction)
+    return np.asarray(direction if towards >= 0 else -direction)
+
+
+def _course(body: Body, time_s: Float64, positions_m: Float64, from_s: float, to_s: float) -> tuple[Float64, Float64]:
+    """Return the pose's own times (k,) from ``from_s`` to ``to_s``, and all points relative to their mean there."""
+    first, end = np.searchsorted(time_s, (from_s, to_s))
     part = positions_m[first:end].reshape(end - first, -1)[:, body.columns]
-    grid = np.arange(from_s, to_s, step_s)
+    if bool(np.isfinite(part).all()):
+        return time_s[first:end], relative_to_centroid(part)
     # Where a point is absent the coarse motion, interpolated, stands in.
-    missing = ~np.isfinite(part)
-    part = (
-        relative_to_centroid(np.where(missing, 0.0, part))
-        if not missing.any()
-        else _filled(body, time_s[first:end], part)
-    )
-    return grid, np.interp(grid, time_s[first:end], part @ direction)
+    return time_s[first:end], _filled(body, time_s[first:end], part)
 
 
 def _filled(body: Body, time_s: Float64, part: Float64) -> Float64:
@@ -271,12 +274,15 @@ def _filled(body: Body, time_s: Float64, part: Float64) -> Float64:
     return np.asarray(relative.reshape(part.shape))
 
 
-def _confidence(candidate: Candidate, seen: float, body: Body, *, alone: bool) -> tuple[float, tuple[str, ...]]:
+def _confidence(
+    candidate: Candidate, seen: float, body: Body, said: tuple[str, ...], *, alone: bool
+) -> tuple[float, tuple[str, ...]]:
+    """Return confidence and doubts; ``said`` is what is odd about the motion."""
     confidence = float(np.clip(candidate.likeness * candidate.closure * min(1.0, seen / 0.9), 0.0, 1.0))
-    doubts = []
+    doubts = [*said]
     if alone:
         doubts.append("there is no other to compare it with")
-    elif candidate.likeness < 0.6:
+    elif candidate.likeness < 0.6 and not said:
         doubts.append("it is unlike the others")
     if candidate.closure < 0.6:
         doubts.append("it does not return to the pose that it left")

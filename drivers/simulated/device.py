@@ -132,6 +132,7 @@ class SimulatedDevice(ABC, Generic[Content]):
                     "start_s": take.t0_s + repetition.start_s,
                     "turn_s": take.t0_s + repetition.turn_s,
                     "end_s": take.t0_s + repetition.end_s,
+                    "mishap": repetition.doubts[0] if repetition.doubts else None,
                 }
                 for repetition in athlete.repetitions
             ],

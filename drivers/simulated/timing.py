@@ -14,7 +14,7 @@ from typing import Annotated, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from drivers.driver import JOIN_AFTER_S, DriverConfig, EndOfStream
 from drivers.host_clock import HostClock
@@ -41,7 +41,12 @@ class SimulatedConfig(DriverConfig):
     skill: Skill = Field("expert", description="How well: novice, amateur or expert.")
     repetitions: int = Field(10, ge=1, le=200, description="How many repetitions the athlete does.")
     partial: int = Field(0, ge=0, le=200, description="How many of them go only about half the way.")
-    failed: int = Field(0, ge=0, le=200, description="How many of them fail and need a second attempt, or none helps.")
+    failed: int = Field(
+        0,
+        ge=0,
+        le=200,
+        description="How many of them fail: a lift is given up half-way, one out of the depth tried again.",
+    )
     paused: int = Field(0, ge=0, le=200, description="How many of them pause for a second or two at the turn.")
     rate_hz: float = Field(gt=0, le=20000, description="Nominal sampling rate in Hz, by the device's own clock.")
     chunk_samples: int = Field(ge=1, le=10000, description="Samples in a packet.")
@@ -55,6 +60,16 @@ class SimulatedConfig(DriverConfig):
     def mishaps(self) -> Mishaps:
         """What goes wrong in the set."""
         return Mishaps(self.partial, self.failed, self.paused)
+
+    @model_validator(mode="after")
+    def _no_more_mishaps_than_repetitions(self) -> SimulatedConfig:
+        asked = self.partial + self.failed + self.paused
+        if asked > self.repetitions:
+            raise ValueError(
+                f"partial, failed and paused are {asked} together, more than the {self.repetitions} repetitions; "
+                "ask for fewer"
+            )
+        return self
 
     @field_validator("action")
     @classmethod

@@ -1,8 +1,9 @@
 """The truth file: what a simulated device really did, a JSON line a packet, for judging a recorder.
 
-First line: device, driver, t0_s, seed, action, the clock's rate_hz, drift_ppm, clock_offset_s and delay_s, and the
-repetitions in host time. Then ``{"counter", "samples", "time_s", "arrival_s"}`` a packet that arrived (counter
-and true host time of its last sample) and ``{"lost": [first, last]}`` a packet that did not.
+First line: device, driver, t0_s, seed, action, skill, the clock's rate_hz, drift_ppm, clock_offset_s and delay_s, and
+the repetitions in host time, each with its mishap: "partial", "failed", "paused" or null. Then
+``{"counter", "samples", "time_s", "arrival_s"}`` a packet that arrived (counter and true host time of its last sample)
+and ``{"lost": [first, last]}`` a packet that did not.
 """
 
 from __future__ import annotations

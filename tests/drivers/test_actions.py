@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from drivers.simulated.athlete import PERFORMANCES, Athlete
 from drivers.simulated.drawing import View
@@ -92,6 +93,12 @@ def test_mishaps_happen_only_when_asked_for(action: str) -> None:
 def test_the_config_says_how() -> None:
     config = SimulatedEmgConfig(action="A05", skill="novice", partial=1)
     assert config.mishaps == Mishaps(partial=1)
+
+
+def test_more_mishaps_than_repetitions_are_refused() -> None:
+    SimulatedEmgConfig(repetitions=3, partial=1, failed=1, paused=1)
+    with pytest.raises(ValidationError, match="are 4 together, more than the 3 repetitions; ask for fewer"):
+        SimulatedEmgConfig(repetitions=3, partial=1, failed=2, paused=1)
 
 
 def test_dumbbells_are_not_a_barbell() -> None:

@@ -84,7 +84,7 @@ def test_everything_arrives_once_in_order_and_never_too_early(kind: str) -> None
 @pytest.mark.parametrize("kind", KINDS)
 def test_truth_tells_what_was_sent_and_what_was_lost(kind: str, tmp_path: Path) -> None:
     rate = {"rate_hz": 20.0} if kind == "simulated.vest" else {}
-    driver = make(kind, loss=0.2, **rate)
+    driver = make(kind, loss=0.2, failed=1, **rate)
     driver.open()
     repetitions = driver.athlete.repetitions  # type: ignore[attr-defined]
     came = play(driver, tmp_path / "truth", "view3")
@@ -99,6 +99,8 @@ def test_truth_tells_what_was_sent_and_what_was_lost(kind: str, tmp_path: Path) 
         assert truth["start_s"] == T0_S + repetition.start_s
         assert truth["turn_s"] == T0_S + repetition.turn_s
         assert truth["end_s"] == T0_S + repetition.end_s
+        assert truth["mishap"] == (repetition.doubts[0] if repetition.doubts else None)
+    assert [one["mishap"] for one in header["repetitions"] if one["mishap"]] == ["failed"]
     sent = [row for row in rows if "counter" in row]
     lost = [row["lost"] for row in rows if "lost" in row]
     assert 0.1 < len(lost) / len(rows) < 0.3

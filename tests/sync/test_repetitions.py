@@ -5,7 +5,7 @@ import pytest
 
 from drivers.simulated.athlete import Athlete
 from lab.errors import TakeError
-from sync.boundaries import refine
+from sync.boundaries import refine, refine_turn
 from sync.candidates import turning_points
 from sync.repetitions import find_repetitions
 
@@ -151,19 +151,44 @@ def test_turning_points_alternate_and_differ():
     assert np.all(steps[:-1] * steps[1:] < 0)
 
 
+def jerk(u):
+    u = np.clip(u, 0, 1)
+    return 10 * u**3 - 15 * u**4 + 6 * u**5
+
+
 def test_boundaries_of_a_known_motion():
     time = np.arange(0, 6, 0.01)
-
-    def jerk(u):
-        u = np.clip(u, 0, 1)
-        return 10 * u**3 - 15 * u**4 + 6 * u**5
-
     for pause_s in (0.0, 0.4):
         down, up = jerk((time - 1.0) / 1.6), jerk((time - 2.6 - pause_s) / 1.4)
         start, turn, end = refine(time, down - up, 1.1, 2.7, 3.9 + pause_s)
         assert start == pytest.approx(1.0, abs=0.03)
         assert turn == pytest.approx(2.6 + pause_s, abs=0.03)
         assert end == pytest.approx(4.0 + pause_s, abs=0.03)
+
+
+def test_a_load_that_drifts_before_the_lift_is_no_start():
+    time = np.arange(0, 8, 0.01)
+    down, up = jerk((time - 2.0) / 1.6), jerk((time - 3.6) / 1.6)
+    drift = 0.09 * np.clip(time, 1.0, 3.6)  # from 1 s on, at 7 % of the lift's peak speed
+    start, _, _ = refine(time, down - up + drift, 2.1, 3.6, 5.1)
+    assert start == pytest.approx(2.0, abs=0.15)
+
+
+def test_what_rests_around_the_turn_does_not_decide_it():
+    time = np.arange(0, 8, 0.01)
+    way = jerk((time - 2.0) / 1.6) - jerk((time - 3.6) / 1.6)
+    foot, hips = np.minimum(way, 0.8), 0.35 * way
+    points = np.stack((foot, hips, 0 * way), axis=1)
+    primary = points @ np.array([0.94, 0.34, 0.0])
+    start, turn, end = refine(time, primary, 2.1, 3.6, 5.1)
+    assert abs(turn - 3.6) > 0.2  # read from the foot as well, it is the moment at which the foot leaves
+    assert refine_turn(time, primary, time, points, start, turn, end) == pytest.approx(3.6, abs=0.03)
+
+
+def test_a_turn_that_cannot_be_read_again_stays():
+    time, flat = np.arange(0, 8, 0.01), np.zeros(800)
+    assert refine_turn(time, flat, time, np.zeros((800, 3)), 2.0, 3.6, 5.0) == 3.6
+    assert refine_turn(time, flat, time, np.zeros((800, 3)), 2.0, 3.6, 99.0) == 3.6
 
 
 def test_real_squats(data_folder):
