@@ -96,7 +96,6 @@ def _nothing_left_behind() -> Iterator[None]:
     yield
     deadline_s = time.monotonic() + LEAK_GRACE_S
     while True:
-        gc.collect()
         left = [thread.name for thread in set(threading.enumerate()) - threads if thread.is_alive()]
         left += [f"process {pid}" for pid in _children() - children]
         left += sorted(_open_things() - things)
@@ -105,6 +104,7 @@ def _nothing_left_behind() -> Iterator[None]:
             return
         if time.monotonic() > deadline_s:
             pytest.fail(f"left behind: {', '.join(left)}")
+        gc.collect()  # only now: it takes longer than most tests
         time.sleep(0.05)
 
 

@@ -97,6 +97,7 @@ def test_changed_raw_bytes_mark_the_take(
     assert "view1.mov has changed" in outcome.out
 
 
+@pytest.mark.slow
 def test_one_bad_take_does_not_stop_the_others(
     write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
 ) -> None:
@@ -213,6 +214,7 @@ def test_enter_stops_a_take_in_a_terminal_but_not_one_typed_before(
     assert process.returncode in {0, 1}, shown  # a fidget may pass for the only repetition
 
 
+@pytest.mark.slow
 def test_a_retake_that_was_cut_off_does_not_replace_a_complete_take(
     write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
 ) -> None:

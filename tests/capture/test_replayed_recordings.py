@@ -103,6 +103,7 @@ def test_a_headband_recorded_by_somebody_else(
     assert len(pd.read_parquet(tmp_path / "out" / "dataset" / "streams.parquet")) == 3
 
 
+@pytest.mark.slow
 def test_a_stream_of_texts_beside_a_simulated_mocap(
     write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object], data_folder: Path
 ) -> None:

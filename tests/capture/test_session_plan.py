@@ -109,6 +109,7 @@ def test_what_has_a_usable_take_is_not_open(
     assert len(open_sets(plan, takes_so_far(named))) == 20
 
 
+@pytest.mark.slow
 def test_without_an_operator_the_next_set_of_the_list_is_recorded(
     write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
 ) -> None:

@@ -128,6 +128,7 @@ def test_what_cannot_be_streamed_is_one_sentence(
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.slow
 def test_a_stream_that_is_published_already(
     write_rig: Callable[..., Path], flex_capture: Callable[..., object]
 ) -> None:
@@ -190,6 +191,7 @@ def test_a_take_is_played_back_and_recorded_again(
     assert {stream.name for stream in recorded.streams} == {"mocap", "emg", "view1_rows"}
 
 
+@pytest.mark.slow
 def test_a_file_of_another_recorder_for_another_program(data_folder: Path) -> None:
     with publishing("replay", data_folder / "xdf" / "minimal.xdf", "--loop") as shown:
         found: dict[str, pylsl.StreamInlet] = {}

@@ -130,6 +130,7 @@ def test_emg_and_markers_beside_a_simulated_mocap(
     assert flex_capture("validate", out / "dataset").code == 0
 
 
+@pytest.mark.slow
 def test_a_rig_of_others_alone_and_a_marker_stream_that_says_nothing(
     write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
 ) -> None:
