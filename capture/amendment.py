@@ -60,17 +60,16 @@ def amend_take(
     if both:
         raise RequestError(f"{FACTS[both[0]]} is either given or cleared")
     marks = [new_mark("amend", clear=cleared, **facts)] if facts or cleared else []
-    marks += [new_mark(kind, text) for kind, text in (("bad", bad), ("note", note)) if text is not None]
+    marks += [new_mark(kind, text) for kind, text in (("bad", bad), ("note", note or None)) if text is not None]
     marks += [new_mark("good")] if good else []
     if not marks:
         raise RequestError(
             "nothing was said of the take; give --subject, --action, --load-kg, --note or another option"
         )
     console = Console()
+    mark_take(take, marks)
     try:
-        processed = mark_take(take, marks, target, console)
-    except RequestError:
-        raise
+        processed = let_dataset_follow(take, target, console, verify=True)
     except FlexCaptureError as error:
         sentence = f"what was said is kept in {marks_path(take)}; later type `flex-capture resegment {take}`"
         raise TakeError(*error.problems, sentence) from None
@@ -88,16 +87,16 @@ def new_mark(kind: str, text: str = "", **said: Any) -> Mark:
         raise RequestError(*problems) from None
 
 
-def mark_take(take: Path, marks: list[Mark], dataset: Path, console: Console, *, verify: bool = True) -> ProcessedTake:
-    """Append marks to a take and write it into the dataset as it counts now.
-
-    The marks are kept even if the dataset cannot be written; the take can be written again at any time. Raises
-    RequestError, and nothing is marked, where the take is still being recorded or must be recovered first.
-    """
+def mark_take(take: Path, marks: list[Mark]) -> None:
+    """Append marks to a take. Raises RequestError, and nothing is marked, where it was not closed; TakeError."""
     if read_record(take).state == "recording":
         raise RequestError(f"{take} was not closed; run `flex-capture recover {take}`, then mark it")
     for mark in marks:
         append_mark(take, mark)
+
+
+def let_dataset_follow(take: Path, dataset: Path, console: Console, *, verify: bool) -> ProcessedTake:
+    """Write a marked take into the dataset as it counts now. Raises TakeError or LayoutError; the marks are kept."""
     with console.progress() as progress:
         return process_take(take, dataset, progress, verify=verify)
 

@@ -237,11 +237,14 @@ class Console:
 
     def ask_text(self, question: str) -> str:
         """Ask for a line of text, without the spaces around it; nothing where the terminal is gone."""
-        self._rich.print(question, end="", markup=False)
-        try:
-            return input().strip()
-        except EOFError:
-            return ""
+        while True:
+            self._rich.print(question, end="", markup=False)
+            try:
+                return input().strip()
+            except EOFError:
+                return ""
+            except UnicodeDecodeError:
+                self.warning("that is no text in the terminal's encoding; type it again")
 
     def ask(self, question: str) -> bool:
         """Ask a yes/no question; no is the answer to anything but a y."""
@@ -252,13 +255,13 @@ class Console:
 def _choices(choices: Sequence[Choice], left_s: float) -> Any:
     from rich.text import Text
 
-    text = Text()
+    text = Text(no_wrap=False, overflow="fold")
+    if left_s:
+        minutes, seconds = divmod(math.ceil(left_s), 60)
+        text.append(f"rest {minutes}:{seconds:02d}   ", style="bold magenta")
     for choice in choices:
         text.append(f"[{choice.shown}]", style="bold cyan")
         text.append(f" {choice.text}   ")
-    if left_s:
-        minutes, seconds = divmod(math.ceil(left_s), 60)
-        text.append(f"rest {minutes}:{seconds:02d}", style="bold magenta")
     return text
 
 

@@ -11,11 +11,12 @@ from capture.alignment import align_take
 from lab.actions import ACTIONS
 from lab.aligned import AlignedTake
 from lab.errors import FileFormatError, TakeError
-from lab.marks import Standing, set_right
+from lab.marks import Mark, Standing, set_right
 from lab.repetitions import Segmentation
 from lab.subject import SubjectSheet
 from storage.checksums import verify_sums
 from storage.flex import write_take
+from storage.marks_file import read_marks
 from storage.raw_take import read_raw_take
 from storage.subject_sheets import read_sheet
 from sync.repetitions import find_repetitions
@@ -28,7 +29,8 @@ class ProcessedTake:
     """A take on one clock with its repetitions.
 
     ``damage`` says what of the raw bytes is missing or changed, which marks the take; ``remarks`` what a person may
-    want to know: what was said of the take later, and of files that were written. ``standing`` is what it counts as.
+    want to know: what was said of the take later, and of files that were written. ``standing`` is what it counts as
+    by its ``marks``.
     """
 
     aligned: AlignedTake
@@ -36,6 +38,7 @@ class ProcessedTake:
     damage: tuple[str, ...]
     remarks: tuple[str, ...]
     standing: Standing
+    marks: tuple[Mark, ...]
 
 
 def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: bool) -> ProcessedTake:
@@ -44,6 +47,14 @@ def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: boo
     ``verify`` compares the raw files with their checksums first; right after the take they were just made. Raises
     TakeError or LayoutError; the dataset is then as it was.
     """
+    while True:
+        processed = _write(folder, dataset, progress, verify=verify)
+        if list(processed.marks) == read_marks(folder)[0]:
+            return processed
+        # somebody said something meanwhile, and may have written it before us
+
+
+def _write(folder: Path, dataset: Path, progress: Progress, *, verify: bool) -> ProcessedTake:
     processed = process_in_memory(folder, progress, verify=verify)
     standing = processed.standing
     sheet, sheet_remarks = _sheet_of(standing.record.subject, folder)
@@ -81,7 +92,7 @@ def process_in_memory(folder: Path, progress: Progress, *, verify: bool) -> Proc
     segmentation = segment(aligned)
     progress("finding repetitions", 1, 1)
     damage += tuple(without_folder(note, folder) for note in recorded.notes)
-    return ProcessedTake(aligned, segmentation, damage, _remarks(standing), standing)
+    return ProcessedTake(aligned, segmentation, damage, _remarks(standing), standing, recorded.marks)
 
 
 def _remarks(standing: Standing) -> tuple[str, ...]:
@@ -103,7 +114,7 @@ def _sheet_of(subject: str, folder: Path) -> tuple[SubjectSheet | None, tuple[st
 
 def out_of(take: Path) -> Path | None:
     """Return ``OUT`` for a take in ``OUT/raw/<subject>/<session>/<take>``; None for one that lies elsewhere."""
-    parents = take.absolute().parents
+    parents = Path(os.path.normpath(take.absolute())).parents
     return parents[3] if len(parents) > 3 and parents[2].name == "raw" else None
 
 

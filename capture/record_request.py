@@ -100,11 +100,7 @@ def check_request(request: RecordRequest) -> CheckedRequest:
         problems.append(f"session '{request.session}' is not possible; use letters, digits, - and _")
     sheet: SubjectSheet | None = None
     try:
-        sheet = read_sheet(request.out, request.subject) if subject_possible else None
-        refusal = None if sheet is None else sheet.refusal(date.today())  # noqa: DTZ011 - the lab's own day
-        if refusal is not None:
-            path = sheet_path(request.out, request.subject)
-            problems.append(f"subject {request.subject} {refusal} ({path}); nothing is recorded without consent")
+        sheet = require_consent(request) if subject_possible else None
     except RequestError as error:
         problems += error.problems
     of_sheet = None if sheet is None else sheet.skill
@@ -118,6 +114,16 @@ def check_request(request: RecordRequest) -> CheckedRequest:
         raise RequestError(*problems)
     session = request.session or _session_of_today(request.raw / request.subject)
     return CheckedRequest(request, session, skill, sheet)
+
+
+def require_consent(request: RecordRequest) -> SubjectSheet | None:
+    """Return the subject's sheet. Raises RequestError where it says that the subject may not be recorded today."""
+    sheet = read_sheet(request.out, request.subject)
+    refusal = None if sheet is None else sheet.refusal(date.today())  # noqa: DTZ011 - the lab's own day
+    if refusal is not None:
+        path = sheet_path(request.out, request.subject)
+        raise RequestError(f"subject {request.subject} {refusal} ({path}); nothing is recorded without consent")
+    return sheet
 
 
 def find_action(text: str) -> Action | None:

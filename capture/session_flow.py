@@ -6,16 +6,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from capture.amendment import mark_take, new_mark
+from capture.amendment import let_dataset_follow, mark_take, new_mark
 from capture.console import Choice, Console
 from capture.interruption import Interruption
 from capture.one_take import INTERRUPTED, TakeOutcome, record_into_dataset
-from capture.record_request import CheckedRequest, find_action, unknown_action
+from capture.record_request import CheckedRequest, find_action, require_consent, unknown_action
 from capture.session_plan import PlannedSet, SessionPlan, last_load_kg, open_sets, takes_so_far
 from lab.errors import FlexCaptureError
+from storage.take_folder import next_take_name
 
 COUNTDOWN_S: Final = 3
 _HEAVIEST_KG: Final = 500.0
+_LONGEST_TEXT: Final = 2000
 
 _MARKED: Final = {"retake": "to be done again", "bad": "bad", "note": "note"}
 _START: Final = Choice("start", "Enter or space", "start", ("\r", "\n", " "))
@@ -121,13 +123,19 @@ def _one_set(session: _Session, planned: PlannedSet) -> bool:
 
 def _record(session: _Session, planned: PlannedSet) -> TakeOutcome | None:
     checked, console = session.checked, session.console
+    folder, action = checked.request.raw / checked.request.subject / checked.session, planned.action.id
+    name = next_take_name(folder, action)
     try:
+        require_consent(checked.request)
         plan = checked.plan(planned.asked)
         return record_into_dataset(plan, checked.request.dataset, console, countdown_s=COUNTDOWN_S)
     except FlexCaptureError as error:
         for problem in error.problems:
             console.error(problem)
-        console.warning("nothing was recorded; set that right, then start again")
+        if next_take_name(folder, action) == name:
+            console.warning("nothing was recorded; set that right, then start again")
+        else:  # a take is there that could not be closed, and the sentence says what to do
+            session.code = max(session.code, error.exit_code)
         return None
 
 
@@ -140,12 +148,22 @@ def _settle(session: _Session, planned: PlannedSet, take: Path) -> bool:
             _note(session, take, "note: ")
             continue
         if choice is _RETAKE:
-            _mark(session, take, "retake", console.ask_text("why once more? (Enter: no reason) "))
+            _mark_with_reason(session, take, "retake", "why once more? (Enter: no reason) ")
             session.chosen = planned
         elif choice is _BAD:
-            _mark(session, take, "bad", console.ask_text("what is bad about it? (Enter: no reason) "))
+            _mark_with_reason(session, take, "bad", "what is bad about it? (Enter: no reason) ")
             session.passed.add(planned.action.id)
         return choice is not _QUIT
+
+
+def _mark_with_reason(session: _Session, take: Path, kind: str, question: str) -> None:
+    """Ask why, then mark; what was decided stands even if the question is interrupted."""
+    try:
+        reason = session.console.ask_text(question)
+    except KeyboardInterrupt:
+        _mark(session, take, kind, "")
+        raise
+    _mark(session, take, kind, reason)
 
 
 def _note(session: _Session, take: Path, question: str) -> None:
@@ -158,7 +176,15 @@ def _mark(session: _Session, take: Path, kind: str, text: str) -> None:
     """Say something of a take; what the dataset cannot take in now it takes in with the next resegment."""
     dataset = session.checked.request.dataset
     try:
-        mark_take(take, [new_mark(kind, text)], dataset, session.console, verify=False)
+        mark_take(take, [new_mark(kind, text[:_LONGEST_TEXT])])
+    except FlexCaptureError as error:
+        for problem in error.problems:
+            session.console.error(problem)
+        session.console.warning(f"{take.name} is not marked; say it again with `flex-capture amend {take}`")
+        session.code = max(session.code, 3)
+        return
+    try:
+        let_dataset_follow(take, dataset, session.console, verify=False)
     except FlexCaptureError as error:
         for problem in error.problems:
             session.console.error(problem)

@@ -128,7 +128,7 @@ def _matrix(rows: dict[str, list[ActionStatus]]) -> Any:
     for subject, statuses in rows.items():
         done = sum(status.state in {"done", "retaken", "marked"} for status in statuses)
         cells = [Text(status.cell, style=_STYLES[status.state]) for status in statuses]
-        table.add_row(subject, *cells, f"{done}/{len(ACTIONS)}")
+        table.add_row(Text(subject), *cells, f"{done}/{len(ACTIONS)}")
     return table
 
 
@@ -154,10 +154,10 @@ def _subject_table(subject: str, statuses: Sequence[ActionStatus]) -> Any:
         load_kg = None if take is None else take.standing.record.load_kg
         said = (*status.found, *(() if take is None else take.standing.notes))
         table.add_row(
-            ACTIONS[status.action].title,
+            Text(ACTIONS[status.action].title),
             Text(status.state, style=_STYLES[status.state]),
             str(status.takes or ""),
-            "" if take is None else f"{take.standing.record.session} {take.folder.name}",
+            Text("" if take is None else f"{take.standing.record.session} {take.folder.name}"),
             "" if load_kg is None else f"{load_kg:g}",
             status.repetitions,
             Text("; ".join(said)),

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import FlexCaptureError, RequestError
+from lab.actions import ACTIONS
+from lab.errors import FlexCaptureError, RequestError, TakeError
 from lab.marks import Standing, set_right
 from lab.take import SESSION, SUBJECT, TAKE, Candidate, current_take
 from storage.marks_file import marks_path, read_marks
@@ -55,9 +56,13 @@ class PastTake:
         )
 
 
-def past_take(folder: Path) -> PastTake:
-    """Read what one take counts as. Raises TakeError."""
-    return PastTake(folder, set_right(read_record(folder), read_marks(folder)[0]))
+def past_take(folder: Path) -> tuple[PastTake, list[str]]:
+    """Read what one take counts as, and what of its marks is not understood. Raises TakeError."""
+    record = read_record(folder)
+    if not TAKE.fullmatch(record.take) or record.action not in ACTIONS:
+        raise TakeError(f"{folder}: take.json says take '{record.take}' of action '{record.action}', which cannot be")
+    marks, notes = read_marks(folder)
+    return PastTake(folder, set_right(record, marks)), [f"{folder}: {note}" for note in notes]
 
 
 def read_history(raw: Path, subject: str | None = None) -> tuple[list[PastTake], list[str]]:
@@ -73,7 +78,9 @@ def read_history(raw: Path, subject: str | None = None) -> tuple[list[PastTake],
         if elsewhere and not marks_path(folder).exists():
             continue
         try:
-            takes.append(past_take(folder))
+            take, notes = past_take(folder)
+            takes.append(take)
+            problems += notes
         except FlexCaptureError as error:
             problems += error.problems
     return [take for take in takes if subject in {None, take.subject}], problems

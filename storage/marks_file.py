@@ -16,7 +16,9 @@ from storage.take_folder import MARKS_NAME, read_bounded
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LARGEST_MARKS: Final = 50_000_000
+_LARGEST_MARKS: Final = 5_000_000
+#: More lines than this that are not understood are only counted.
+_MOST_NOTES: Final = 5
 
 
 def marks_path(folder: Path) -> Path:
@@ -51,12 +53,21 @@ def read_marks(folder: Path) -> tuple[list[Mark], list[str]]:
     Such a line, torn or of a newer program, is passed over. Raises TakeError where the file cannot be read.
     """
     marks: list[Mark] = []
-    notes: list[str] = []
+    strange: list[int] = []
     for number, line in enumerate(read_bounded(marks_path(folder), _LARGEST_MARKS, missing_ok=True).split(b"\n"), 1):
         if not line.strip():
+            continue
+        if not line.startswith(b"{"):
+            strange.append(number)
             continue
         try:
             marks.append(Mark.model_validate_json(line))
         except ValidationError:
-            notes.append(f"{MARKS_NAME}: line {number} is not understood and not used; mark the take again.")
+            strange.append(number)
+    notes = [
+        f"{MARKS_NAME}: line {number} is not understood and not used; mark the take again."
+        for number in strange[:_MOST_NOTES]
+    ]
+    if len(strange) > _MOST_NOTES:
+        notes.append(f"{MARKS_NAME}: {len(strange) - _MOST_NOTES} more lines are not understood.")
     return marks, notes

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from lab.errors import FileFormatError, RequestError
 from lab.subject import SubjectSheet
+from lab.take import SUBJECT
 from storage.atomic import write_bytes_atomically
 from storage.os_errors import reason
 from storage.toml_file import read_toml, validation_sentences
@@ -52,7 +53,8 @@ def write_sheet(out: Path, subject: str, sheet: SubjectSheet) -> Path:
 def list_sheets(out: Path) -> list[str]:
     """Return the subjects that have a sheet, in order of name."""
     folder = out / SHEETS_FOLDER
-    return sorted(path.stem for path in folder.glob("*.toml")) if folder.is_dir() else []
+    names = [path.stem for path in folder.glob("*.toml")] if folder.is_dir() else []
+    return sorted(name for name in names if SUBJECT.fullmatch(name))
 
 
 def _toml(value: object) -> str:

@@ -172,6 +172,8 @@ def _order(take: Path) -> tuple[str, str, str, int, str]:
 def read_bounded(path: Path, limit: int, *, missing_ok: bool) -> bytes:
     """Read a file of a take of at most ``limit`` bytes. Raises TakeError; a missing one may be empty."""
     try:
+        if path.exists() and not path.is_file():
+            raise TakeError(f"{path} is no ordinary file; look what it is, and move it away.")
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except FileNotFoundError:

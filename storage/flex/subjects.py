@@ -54,11 +54,14 @@ def _remove_annotations(dataset: Path, take_ids: Sequence[str]) -> int:
     path = dataset / table_file("annotations")
     if not take_ids or not path.exists():
         return 0
-    table = read_parquet(path)
     try:
+        table = read_parquet(path)
         others = table.filter(pc.invert(pc.is_in(table.column("take_id"), value_set=pa.array(take_ids, pa.string()))))
-    except (KeyError, pa.ArrowException) as error:
-        raise LayoutError(f"{path} is not a table of annotations ({error}); correct it, then withdraw again.") from None
+    except (KeyError, pa.ArrowException, LayoutError):
+        raise LayoutError(
+            f"{path} cannot be read as a table of annotations; bring it back from a backup or move it away, then"
+            " withdraw again."
+        ) from None
     if others.num_rows < table.num_rows:
         write_bytes_atomically(path, parquet_bytes(table.schema, [others]))
     return int(table.num_rows - others.num_rows)

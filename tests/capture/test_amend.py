@@ -9,8 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import storage.flex
+from capture.amendment import new_mark
 from storage.checksums import verify_sums
-from storage.marks_file import read_marks
+from storage.marks_file import append_mark, read_marks
 from storage.take_folder import read_record, write_record
 
 TAKE = "S12_20261122-0930_A16-01"
@@ -142,3 +144,41 @@ def test_a_take_that_was_not_closed_is_not_marked(
     assert refused.code == 2
     assert "flex-capture recover" in refused.err
     assert not (take / "marks.jsonl").exists()
+
+
+def test_what_is_said_while_the_dataset_is_written_is_in_it(
+    offline_take: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flex_capture: Callable[..., object],
+) -> None:
+    from capture import process_take as processing
+
+    take, writes = offline_take(), []
+
+    def write_take(*arguments: object, **options: object) -> object:
+        if not writes:  # another terminal, between the reading of the marks and the writing
+            append_mark(take, new_mark("bad", "wrong bar"))
+        writes.append(options["excluded_reason"])
+        return storage.flex.write_take(*arguments, **options)
+
+    monkeypatch.setattr(processing, "write_take", write_take)
+    assert flex_capture("amend", take, "--load-kg", 5).code == 0
+    assert writes == [None, "bad: wrong bar"]
+    assert takes_of(tmp_path / "out").loc[TAKE].excluded_reason == "bad: wrong bar"
+
+
+def test_marks_that_are_no_file_or_garbage_are_a_sentence(
+    offline_take: Callable[..., Path], flex_capture: Callable[..., object]
+) -> None:
+    take = offline_take()
+    (take / "marks.jsonl").mkdir()
+    refused = flex_capture("amend", take, "--note", "x")
+    assert refused.code == 3
+    assert "is kept" not in refused.err
+    (take / "marks.jsonl").rmdir()
+    (take / "marks.jsonl").write_text("x\n" * 1000)
+    said = flex_capture("amend", take, "--note", "y")
+    assert said.code == 1
+    assert said.out.count("not understood") == 6
+    assert "995 more lines" in said.out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -13,7 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capture.withdrawal import holdings_of, withdraw
+from lab.errors import RequestError
 from lab.subject import SubjectSheet
+from storage.marks_file import marks_path
 from storage.subject_sheets import list_sheets, read_sheet, sheet_path, write_sheet
 
 
@@ -170,3 +174,66 @@ def test_nothing_is_left_of_a_subject_who_withdraws(
     assert set(takes.subject) == {"S13"}
     assert not list(out.rglob("*subject=S12*"))
     assert flex_capture("withdraw", "S99", "--out", out, "--confirm", "S99").code == 2
+
+
+def test_a_withdrawal_that_is_killed_goes_on_and_gives_no_take_to_another(
+    offline_take: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    out = tmp_path / "out"
+    offline_take()
+    theirs = offline_take("S2", session="s2")
+    assert flex_capture("resegment", out / "raw").code == 0
+    assert flex_capture("amend", theirs, "--subject", "S12").code == 0
+
+    class KilledError(BaseException):
+        pass
+
+    removed = 0
+    for number in range(40):
+        with pytest.MonkeyPatch.context() as patch:
+            calls = {"left": number}
+
+            def dying(act: Callable[..., object], calls: dict[str, int] = calls) -> Callable[..., object]:
+                def call(*arguments: object, **options: object) -> object:
+                    calls["left"] -= 1
+                    if calls["left"] < 0:
+                        raise KilledError
+                    return act(*arguments, **options)
+
+                return call
+
+            for name in ("unlink", "rmdir", "rename"):
+                patch.setattr(os, name, dying(getattr(os, name)))
+            patch.setattr(Path, "rename", dying(Path.rename))
+            try:
+                withdraw(holdings_of(out, "S12"))
+            except KilledError:
+                assert flex_capture("status", "--out", out, "--subject", "S2").code != 0
+                continue
+            except RequestError:
+                pass
+            removed = number
+            break
+    assert removed
+    assert not [path for path in out.rglob("*") if path.is_file() and "S12" in str(path)]
+    assert not list(out.rglob("streams.xdf"))
+    assert not (out / ".withdrawn").exists()
+
+
+def test_what_may_be_the_subject_s_is_named(
+    offline_take: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    out = tmp_path / "out"
+    given, broken, theirs = offline_take(), offline_take(), offline_take("S2", session="s2")
+    assert flex_capture("amend", given, "--subject", "S13").code == 0
+    (given / "take.json").write_text("{")  # its marks still say whose it is
+    (broken / "take.json").write_text("{")
+    marks_path(theirs).write_text("garbled\n")
+    (out / "raw" / "S12" / "face.jpg").write_bytes(b"")
+    gone = flex_capture("withdraw", "S12", "--out", out, "--confirm", "S12")
+    assert gone.code == 1
+    assert "face.jpg: it is no part of a take" in gone.out
+    assert "line 1 is not understood" in gone.out
+    assert given.is_dir()
+    assert theirs.is_dir()
+    assert not broken.exists()
