@@ -155,7 +155,7 @@ def test_what_is_not_in_order_is_said(take, flex_capture, tmp_path):
     fault = Event(session_s=1003.0, kind="silent", text="stream 'emg' sent nothing for 3.2 s")
     changed(take, events=(*record.events, fault), state="recovered", expected_repetitions=5)
     (take / "view2.mov").write_bytes(b"no video")
-    append_mark(take, Mark(utc="2026-11-22T10:00:00Z", who="anna", kind="bad", text="the bar slipped"))
+    append_mark(take, Mark(utc="2026-11-22T10:00:00+00:00", who="anna", kind="bad", text="the bar slipped"))
     assert flex_capture("show", take).code == 0
     page = Page(tmp_path / "S12_offline_A16-01.html")
     for said in (
