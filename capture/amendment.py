@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from capture.console import Console
 from capture.output_folder import subject_problems
-from capture.process_take import ProcessedTake, process_take
+from capture.process_take import ProcessedTake, out_of, process_take
 from capture.record_request import find_action, unknown_action
 from capture.resegmentation import dataset_beside
 from capture.take_history import find_take
@@ -51,7 +51,8 @@ def amend_take(
         facts["action"] = known.id
     subject = facts.get("subject")
     if subject is not None:
-        problems = subject_problems(take.absolute().parents[2], subject)
+        home = out_of(take)
+        problems = [] if home is None else subject_problems(home / "raw", subject)
         if problems:
             raise RequestError(*problems)
     facts = {name: value for name, value in (facts | {"expected_repetitions": reps}).items() if value is not None}

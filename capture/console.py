@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TextIO, cast
 
 from capture.keyboard import read_key, single_keys
+from lab.errors import FlexCaptureError
 
 _PLAIN_PERIOD_S: Final = 5.0
 _PIPE_COLUMNS: Final = 160
@@ -116,6 +117,11 @@ class Console:
     def error(self, text: str) -> None:
         """Print a sentence about something that failed."""
         self._rich.print(text, style="bold red", markup=False)
+
+    def problems(self, error: FlexCaptureError, *, indent: str = "") -> None:
+        """Print every sentence of an error."""
+        for problem in error.problems:
+            self.error(indent + problem)
 
     def warning(self, text: str) -> None:
         """Print a sentence the operator should read."""

@@ -60,8 +60,7 @@ def _into_dataset(finished: FinishedTake, dataset: Path, console: Console, inter
         console.warning(f"interrupted; the raw take is safe in {finished.folder}; later type\n  {again}")
         return INTERRUPTED
     except FlexCaptureError as error:
-        for problem in error.problems:
-            console.error(problem)
+        console.problems(error)
         console.warning(f"the raw take is safe in {finished.folder}; when that is set right, type\n  {again}")
         return 3
     except Exception:

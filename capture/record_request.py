@@ -13,7 +13,7 @@ from capture.running_take import TakePlan
 from lab.actions import ACTIONS, SKILLS, Action, Skill
 from lab.errors import RequestError
 from lab.subject import SubjectSheet
-from lab.take import SESSION, SUBJECT
+from lab.take import SESSION, subject_problem
 from storage.subject_sheets import read_sheet, sheet_path
 
 #: What is recorded where neither an action nor a list of them is asked for and nobody is there to be led.
@@ -62,12 +62,16 @@ class AskedSet:
 
 @dataclass(frozen=True)
 class CheckedRequest:
-    """A request that can be carried out: ``session`` and ``skill`` are settled, ``sheet`` is the subject's."""
+    """A request that can be carried out: session and skill are settled.
+
+    ``action`` is the one that was asked for, None without; ``simulated`` are the rig's simulated devices.
+    """
 
     request: RecordRequest
     session: str
     skill: Skill | None
-    sheet: SubjectSheet | None
+    action: Action | None
+    simulated: tuple[str, ...]
 
     def plan(self, asked: AskedSet) -> TakePlan:
         """Return the plan of a take. Raises RigError, for the rig is read anew each time."""
@@ -88,9 +92,9 @@ class CheckedRequest:
 def check_request(request: RecordRequest) -> CheckedRequest:
     """Check everything that can be known beforehand. Raises RequestError with a sentence for every mistake."""
     problems: list[str] = []
-    subject_possible = SUBJECT.fullmatch(request.subject) is not None
-    if not subject_possible:
-        problems.append(f"subject '{request.subject}' is not possible; use 1 to 32 letters and digits, such as S12")
+    impossible = subject_problem(request.subject)
+    if impossible:
+        problems.append(impossible)
     action = None if request.action is None else find_action(request.action)
     if request.action is not None and action is None:
         problems.append(unknown_action(request.action))
@@ -100,20 +104,22 @@ def check_request(request: RecordRequest) -> CheckedRequest:
         problems.append(f"session '{request.session}' is not possible; use letters, digits, - and _")
     sheet: SubjectSheet | None = None
     try:
-        sheet = require_consent(request) if subject_possible else None
+        sheet = None if impossible else require_consent(request)
     except RequestError as error:
         problems += error.problems
     of_sheet = None if sheet is None else sheet.skill
     skill = next((skill for skill in SKILLS if skill == request.skill), of_sheet)
+    simulated: tuple[str, ...] = ()
     try:
-        _rig(request, skill, action, request.reps)
+        rig = _rig(request, skill, action, request.reps)
+        simulated = tuple(device.entry.name for device in rig.devices if device.simulated)
     except RequestError as error:
         problems += error.problems
     problems += folder_problems(request.out, request.subject)
     if problems:
         raise RequestError(*problems)
     session = request.session or _session_of_today(request.raw / request.subject)
-    return CheckedRequest(request, session, skill, sheet)
+    return CheckedRequest(request, session, skill, action, simulated)
 
 
 def require_consent(request: RecordRequest) -> SubjectSheet | None:

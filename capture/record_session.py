@@ -13,11 +13,11 @@ from capture.record_request import (
     CheckedRequest,
     RecordRequest,
     check_request,
-    find_action,
 )
 from capture.running_take import TakePlan
 from capture.session_flow import COUNTDOWN_S, lead_session
 from capture.session_plan import last_load_kg, open_sets, plan_session, takes_so_far
+from lab.actions import ACTIONS
 from lab.errors import FlexCaptureError, RequestError
 from storage.take_folder import list_takes, next_take_name, read_record
 
@@ -39,7 +39,7 @@ def record(request: RecordRequest) -> int:
     if request.action is None and (with_operator or listed):
         plan = plan_session(request)
         if with_operator:
-            _say_simulated(checked, plan.sets[0].asked, console)
+            _say_simulated(checked, console)
             _notice_unfinished(request.raw, request.subject, console)
             return lead_session(checked, plan, console)
         takes = takes_so_far(checked)
@@ -51,14 +51,12 @@ def record(request: RecordRequest) -> int:
         if asked.load_kg is None:
             asked = replace(asked, load_kg=last_load_kg(asked.action.id, takes))
     else:
-        action = find_action(request.action or PRACTICE_ACTION)
-        assert action is not None
-        asked = AskedSet(action, request.reps or _REPETITIONS, request.load_kg)
+        asked = AskedSet(checked.action or ACTIONS[PRACTICE_ACTION], request.reps or _REPETITIONS, request.load_kg)
     return _one_take(checked, asked, console, with_operator=with_operator)
 
 
 def _one_take(checked: CheckedRequest, asked: AskedSet, console: Console, *, with_operator: bool) -> int:
-    _say_simulated(checked, asked, console)
+    _say_simulated(checked, console)
     _notice_unfinished(checked.request.raw, checked.request.subject, console)
     plan = checked.plan(asked)
     if not _retake_is_meant(plan, console, ask=with_operator):
@@ -71,10 +69,9 @@ def _one_take(checked: CheckedRequest, asked: AskedSet, console: Console, *, wit
     return outcome.code
 
 
-def _say_simulated(checked: CheckedRequest, asked: AskedSet, console: Console) -> None:
-    simulated = [device.entry.name for device in checked.plan(asked).rig.devices if device.simulated]
-    if simulated:
-        console.simulated(simulated)
+def _say_simulated(checked: CheckedRequest, console: Console) -> None:
+    if checked.simulated:
+        console.simulated(checked.simulated)
 
 
 def _notice_unfinished(raw: Path, subject: str, console: Console) -> None:

@@ -22,8 +22,7 @@ def resegment_takes(paths: Sequence[Path], dataset: Path | None) -> int:
         try:
             code = max(code, _resegment(take, target, console))
         except FlexCaptureError as error:
-            for problem in error.problems:
-                console.error(f"  {problem}")
+            console.problems(error, indent="  ")
             code = 3
         except Exception as error:  # noqa: BLE001 - the other takes must have their turn
             console.error(f"  it could not be processed ({type(error).__name__}: {error}); the dataset is as it was")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from capture.interruption import Interruption
 from capture.one_take import INTERRUPTED, TakeOutcome, record_into_dataset
 from capture.record_request import CheckedRequest, find_action, require_consent, unknown_action
 from capture.session_plan import PlannedSet, SessionPlan, last_load_kg, open_sets, takes_so_far
+from capture.take_history import PastTake
 from lab.errors import FlexCaptureError
 from storage.take_folder import next_take_name
 
@@ -90,8 +92,9 @@ def _next_set(session: _Session) -> PlannedSet | None:
 def _one_set(session: _Session, planned: PlannedSet) -> bool:
     """Offer one set, record it, settle what becomes of it. Return False to end the session."""
     console = session.console
-    planned = _with_load(session, planned)
-    _say_next(session, planned)
+    takes = takes_so_far(session.checked)
+    planned = _with_load(session, planned, takes)
+    _say_next(session, planned, takes)
     choices = (_START, _LOAD, _SKIP, _OTHER, *((_NOTE,) if session.last_take else ()), _QUIT)
     rest_until_s = None if session.rested_from_s is None else session.rested_from_s + planned.rest_s
     while True:
@@ -130,8 +133,7 @@ def _record(session: _Session, planned: PlannedSet) -> TakeOutcome | None:
         plan = checked.plan(planned.asked)
         return record_into_dataset(plan, checked.request.dataset, console, countdown_s=COUNTDOWN_S)
     except FlexCaptureError as error:
-        for problem in error.problems:
-            console.error(problem)
+        console.problems(error)
         if next_take_name(folder, action) == name:
             console.warning("nothing was recorded; set that right, then start again")
         else:  # a take is there that could not be closed, and the sentence says what to do
@@ -178,28 +180,26 @@ def _mark(session: _Session, take: Path, kind: str, text: str) -> None:
     try:
         mark_take(take, [new_mark(kind, text[:_LONGEST_TEXT])])
     except FlexCaptureError as error:
-        for problem in error.problems:
-            session.console.error(problem)
+        session.console.problems(error)
         session.console.warning(f"{take.name} is not marked; say it again with `flex-capture amend {take}`")
         session.code = max(session.code, 3)
         return
     try:
         let_dataset_follow(take, dataset, session.console, verify=False)
     except FlexCaptureError as error:
-        for problem in error.problems:
-            session.console.error(problem)
+        session.console.problems(error)
         session.console.warning(f"the dataset does not follow yet; later type\n  flex-capture resegment {take}")
         session.code = max(session.code, 3)
         return
     session.console.line(f"  {take.name} is marked: {_MARKED[kind]}{f', {text}' if text else ''}; the dataset says so")
 
 
-def _with_load(session: _Session, planned: PlannedSet) -> PlannedSet:
+def _with_load(session: _Session, planned: PlannedSet, takes: Sequence[PastTake]) -> PlannedSet:
     """Fill in the load: as typed in this session, as the playlist asks, or as at the subject's last take."""
     action, asked = planned.action.id, planned.asked
     typed = session.loads_kg.get(action)
     if typed is None and asked.load_kg is None:
-        typed = last_load_kg(action, takes_so_far(session.checked))
+        typed = last_load_kg(action, takes)
     return planned if typed is None else replace(planned, asked=replace(asked, load_kg=typed))
 
 
@@ -246,7 +246,7 @@ def _say_progress(session: _Session) -> None:
         )
 
 
-def _say_next(session: _Session, planned: PlannedSet) -> None:
+def _say_next(session: _Session, planned: PlannedSet, takes: Sequence[PastTake]) -> None:
     asked, action = planned.asked, planned.action
     load = "load not given" if asked.load_kg is None else f"load {asked.load_kg:g} kg"
     sides = ", right side first" if action.sides == "right_then_left" else ""
@@ -255,7 +255,7 @@ def _say_next(session: _Session, planned: PlannedSet) -> None:
     how = f"{action.implement} · {load} · {count}{sides}"
     session.console.line(f"next: {planned.title} · {how}", style="bold", wrap=True)
     session.console.line(f"  {action.instruction}", style="italic", wrap=True)
-    before = [take for take in takes_so_far(session.checked) if take.action == action.id]
+    before = [take for take in takes if take.action == action.id]
     if before:
         cut_off = before[-1].standing.record.state == "recording"
         reason = "cut off" if cut_off else before[-1].standing.excluded_reason or "kept"

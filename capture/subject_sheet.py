@@ -13,7 +13,7 @@ from capture.output_folder import subject_problems
 from capture.take_history import read_history
 from lab.errors import LayoutError, RequestError
 from lab.subject import SubjectSheet
-from lab.take import SUBJECT
+from lab.take import subject_problem
 from storage.flex import write_subject
 from storage.subject_sheets import read_sheet, sheet_path, write_sheet
 from storage.toml_file import validation_sentences
@@ -21,8 +21,9 @@ from storage.toml_file import validation_sentences
 
 def write_and_show(out: Path, subject: str, said: dict[str, Any]) -> int:
     """Write what is not None into a subject's sheet and show it; return the exit code. Raises RequestError."""
-    if not SUBJECT.fullmatch(subject):
-        raise RequestError(f"subject '{subject}' is not possible; use 1 to 32 letters and digits, such as S12")
+    impossible = subject_problem(subject)
+    if impossible:
+        raise RequestError(impossible)
     problems = subject_problems(out / "raw", subject)
     if problems:
         raise RequestError(*problems)
@@ -69,8 +70,7 @@ def _into_dataset(dataset: Path, subject: str, sheet: SubjectSheet, console: Con
         if write_subject(dataset, subject, sheet):
             console.line(f"{dataset}: subjects.parquet says so too")
     except LayoutError as error:
-        for problem in error.problems:
-            console.error(problem)
+        console.problems(error)
         console.warning("the sheet is written; the dataset takes it in with the next take or `flex-capture rebuild`")
         return 3
     return 0

@@ -51,8 +51,6 @@ class PastTake:
             usable=self.standing.excluded_reason is None,
             complete=record.state == "complete",
             started_utc=record.started.utc,
-            series=record.id.rsplit("-", 1)[0],
-            number=int(record.take.rsplit("-", 1)[1]),
         )
 
 

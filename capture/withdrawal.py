@@ -11,7 +11,7 @@ from typing import Final
 from capture.console import Console
 from capture.take_history import PastTake, past_take
 from lab.errors import FlexCaptureError, RequestError, TakeError
-from lab.take import SUBJECT
+from lab.take import subject_problem
 from storage.flex import remove_subject
 from storage.marks_file import marks_path, read_marks
 from storage.os_errors import reason
@@ -78,8 +78,9 @@ def holdings_of(out: Path, subject: str) -> Holdings:
 
     A take that was set right to another subject is that subject's, and stays; one set right to this one goes.
     """
-    if not SUBJECT.fullmatch(subject):
-        raise RequestError(f"subject '{subject}' is not possible; subjects are called by letters and digits: S12")
+    impossible = subject_problem(subject)
+    if impossible:
+        raise RequestError(impossible)
     raw = out / "raw"
     own: list[Path] = []
     stay: list[PastTake] = []

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lab.actions import ACTIONS, Skill
-from lab.take import SUBJECT, TakeRecord
+from lab.take import TakeRecord, subject_problem
 
 MarkKind = Literal["amend", "bad", "good", "retake", "note"]
 Clearable = Literal["skill", "load_kg", "expected_repetitions"]
@@ -46,8 +46,9 @@ class Mark(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> Mark:
-        if self.subject is not None and not SUBJECT.fullmatch(self.subject):
-            raise ValueError(f"subject '{self.subject}' is not possible; use 1 to 32 letters and digits, such as S12")
+        problem = None if self.subject is None else subject_problem(self.subject)
+        if problem:
+            raise ValueError(problem)
         if self.action is not None and self.action not in ACTIONS:
             raise ValueError(f"there is no action '{self.action}'; the actions are A01 to A20")
         if (self.facts or self.clear) and self.kind != "amend":

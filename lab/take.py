@@ -17,6 +17,14 @@ SUBJECT: Final = re.compile(_RESERVED + r"[A-Za-z0-9]{1,32}")
 SESSION: Final = re.compile(_RESERVED + r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 TAKE: Final = re.compile(r"A\d\d-\d\d+")
 
+
+def subject_problem(text: str) -> str | None:
+    """Return what is wrong with a subject's id in a sentence; None where it is possible."""
+    if SUBJECT.fullmatch(text):
+        return None
+    return f"subject '{text}' is not possible; use 1 to 32 letters and digits, such as S12"
+
+
 TakeState = Literal["recording", "complete", "recovered", "failed"]
 
 
@@ -112,16 +120,24 @@ class TakeRecord(_Model):
 class Candidate:
     """What decides which of several takes of one subject, session and action counts.
 
-    ``series`` is the folder and action under which its ``number`` was given; ``usable`` is False where it was marked
-    not to be used.
+    ``usable`` is False where it was marked not to be used.
     """
 
     take_id: str
     usable: bool
     complete: bool
     started_utc: str
-    series: str
-    number: int
+
+    @property
+    def series(self) -> str:
+        """The folder and action under which its number was given."""
+        return self.take_id.rpartition("-")[0]
+
+    @property
+    def number(self) -> int:
+        """Its number in the series; 0 where a damaged id has none."""
+        number = self.take_id.rpartition("-")[2]
+        return int(number) if number.isdecimal() else 0
 
 
 def current_take(candidates: Iterable[Candidate]) -> str:
@@ -150,4 +166,5 @@ __all__ = [
     "TakeState",
     "ViewRecord",
     "current_take",
+    "subject_problem",
 ]

@@ -53,13 +53,8 @@ def generation_of(entries: Mapping[str, TakeEntry]) -> str:
     return short_hash(canonical_json(sorted((entry.take_id, entry.revision) for entry in entries.values())))
 
 
-def _number(take: Row) -> int:
-    number = str(take["take"]).rsplit("-", 1)[-1]
-    return int(number) if number.isdecimal() else 0
-
-
 def _order(take: Row) -> tuple[str, str, str, int, str]:
-    return take["subject"], take["session"], take["action"], _number(take), take["take_id"]
+    return take["subject"], take["session"], take["action"], _candidate(take).number, take["take_id"]
 
 
 def _candidate(take: Row) -> Candidate:
@@ -68,8 +63,6 @@ def _candidate(take: Row) -> Candidate:
         usable=take.get("excluded_reason") is None,
         complete=take["state"] == "complete",
         started_utc=take["started_utc"],
-        series=take["take_id"].rsplit("-", 1)[0],
-        number=_number(take),
     )
 
 

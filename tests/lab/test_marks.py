@@ -91,7 +91,7 @@ def test_impossible_marks_are_refused(said: dict[str, object]) -> None:
 def take(
     name: str, *, usable: bool = True, complete: bool = True, utc: str = "", series: str = "S1_s_A16"
 ) -> Candidate:
-    return Candidate(f"{series}-{name}", usable, complete, utc, series, int(name))
+    return Candidate(f"{series}-{name}", usable, complete, utc)
 
 
 def test_the_last_usable_and_complete_take_counts() -> None:

@@ -8,18 +8,9 @@ import flex_takes
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from lab.subject import SubjectSheet
 from storage.flex import rebuild_tables, remove_subject, validate, write_subject, write_take
-
-
-@pytest.fixture(scope="module")
-def take_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("raw")
-    for view in ("view1", "view2"):
-        flex_takes.write_numbered_video(folder / f"{view}.mov")
-    return folder
 
 
 def test_a_subject_can_be_taken_out(take_folder: Path, tmp_path: Path) -> None:

@@ -16,14 +16,6 @@ from storage.flex import rebuild_tables, validate, write_take
 
 
 @pytest.fixture(scope="session")
-def take_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("raw")
-    for view in ("view1", "view2"):
-        flex_takes.write_numbered_video(folder / f"{view}.mov")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def written(take_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset with one take; tests only read it."""
     dataset = tmp_path_factory.mktemp("written") / "dataset"
