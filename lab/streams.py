@@ -37,6 +37,10 @@ class CountingChannel:
 PROBES_NAME: Final = "FlexClockProbes"
 PROBES_LABELS: Final = ("stream_id", "remote_time", "offset", "round_trip")
 
+#: The irregular string stream of what happened, in session time: session, action, take, operator, gaps, alarms.
+MARKERS_NAME: Final = "FlexMarkers"
+MARKERS_LABELS: Final = ("event",)
+
 
 @dataclass(frozen=True)
 class Channel:

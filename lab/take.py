@@ -74,10 +74,32 @@ class Event(_Model):
     kind: str
     text: str
 
+    @property
+    def marker(self) -> str:
+        """The event as a sample of ``FlexMarkers``: its kind, a colon and its text; the kind alone without a text."""
+        return f"{self.kind}: {self.text}" if self.text else self.kind
+
+    @classmethod
+    def of_marker(cls, session_s: float, marker: str) -> Event:
+        """Return the event that a sample of ``FlexMarkers`` tells of."""
+        kind, _, text = marker.partition(": ")
+        return cls(session_s=session_s, kind=kind, text=text)
+
 
 #: Kinds of events that mark a take for good.
 FAULTS: Final = frozenset(
-    {"device_failed", "frames_not_kept", "recorder_failed", "silent", "tail_lost", "watch_failed", "recovered"}
+    {
+        "clock_jump",
+        "device_failed",
+        "disk_full",
+        "frames_not_kept",
+        "gap",
+        "recorder_failed",
+        "recovered",
+        "silent",
+        "tail_lost",
+        "watch_failed",
+    }
 )
 
 

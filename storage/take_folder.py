@@ -50,6 +50,11 @@ def frames_path(folder: Path, view: str) -> Path:
     return folder / f"{view}.frames"
 
 
+def segment_name(view: str, number: int) -> str:
+    """Return the stem of the files of a view's ``number``-th piece: ``view1``, then ``view1-2`` after a restart."""
+    return view if number == 1 else f"{view}-{number}"
+
+
 def part_path(path: Path) -> Path:
     """Return the name under which a file is written until it is whole: ``streams.xdf.part``."""
     return path.with_name(path.name + PART_SUFFIX)

@@ -16,7 +16,7 @@ from lab.joints import BONES, JOINTS
 from lab.marker_map import MarkerMap
 from lab.rig import Rig
 from lab.streams import StreamSpec
-from lab.take import SESSION, SUBJECT
+from lab.take import SESSION, SUBJECT, Event
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False)
 
@@ -92,3 +92,9 @@ def test_a_rig_without_devices_is_none() -> None:
 def test_a_stream_is_named_after_its_device() -> None:
     assert StreamSpec("EMG", (), 1.0).published_name("emg") == "emg"
     assert StreamSpec("EMG", (), 1.0, name="analog").published_name("c3d") == "c3d.analog"
+
+
+@given(st.sampled_from(("note", "gap", "stop")), st.text(max_size=50), st.floats(0, 1e9))
+def test_an_event_survives_as_a_marker(kind: str, text: str, session_s: float) -> None:
+    event = Event(session_s=session_s, kind=kind, text=text)
+    assert Event.of_marker(session_s, event.marker) == event
