@@ -46,6 +46,9 @@ def _into_dataset(finished: FinishedTake, dataset: Path, console: Console, inter
     again = f"flex-capture resegment {finished.folder}"
     for failure in finished.failures:
         console.error(failure)  # at once, not only with the verdict
+    if any(event.kind == "disk_full" for event in finished.record.events):
+        console.warning(f"the raw take is safe in {finished.folder}; when there is room on the disk, type\n  {again}")
+        return 3
     try:
         interruption.requested.clear()  # what stopped the take
         with console.progress() as report:
