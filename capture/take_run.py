@@ -57,7 +57,7 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
             specs = {process.device: process.specs for process in processes}
             specs |= {stream.device: (stream.spec,) for stream in of_others if stream.spec is not None}
             check_streams(plan.rig, specs)
-            markers = MarkerOutlet(run)
+            markers = MarkerOutlet(f"{plan.subject}-{plan.session}")
             recorder = Recorder([*expected, *of_others])
             recorder.connect(plan.rig.rig.wait_s)
             wait_for_subscriptions(processes)
