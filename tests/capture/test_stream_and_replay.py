@@ -146,7 +146,8 @@ def test_a_device_that_dies_while_it_is_published_is_started_again(write_rig: Ca
 
     def workers(shown: Publishing) -> list[psutil.Process]:
         children = psutil.Process(shown.process.pid).children()
-        return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
+        alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+        return [child for child in alive if "resource_tracker" not in " ".join(child.cmdline())]
 
     with publishing("stream", "--rig", write_rig(EMG)) as shown:
         (worker,) = workers(shown)
