@@ -23,11 +23,12 @@ Purpose = Literal["recording", "recovery", "withdrawal"]
 
 #: Somebody who only looks whether the lock is held holds it for less than this.
 _LOOK_S: Final = 0.3
+_MOST_RACES: Final = 100
 
-_UNDER_WAY: Final[dict[str, tuple[str, str]]] = {
-    "recording": ("a recording is", "end it first, or record into another folder with --out"),
-    "recovery": ("a recovery of takes is", "wait until it is done, then try again"),
-    "withdrawal": ("a withdrawal is", "wait until it is done, then try again"),
+_UNDER_WAY: Final = {
+    "recording": "a recording is",
+    "recovery": "a recovery of takes is",
+    "withdrawal": "a withdrawal is",
 }
 
 
@@ -42,7 +43,7 @@ def recording_lock(raw: Path, purpose: Purpose = "recording", wait_s: float = _L
     with contextlib.ExitStack() as held:
         held.callback(_remove_empty, made)
         try:
-            while True:
+            for _ in range(_MOST_RACES):
                 made += _make(raw)
                 try:
                     held.enter_context(
@@ -53,8 +54,10 @@ def recording_lock(raw: Path, purpose: Purpose = "recording", wait_s: float = _L
                     break
                 except FileNotFoundError:
                     continue  # whoever held it last removed a folder that was still empty
+            else:
+                raise FileNotFoundError("it comes and goes")
         except HeldError as error:
-            raise RequestError(_refusal(raw, error.holder)) from None
+            raise RequestError(_refusal(raw, purpose, error.holder)) from None
         except OSError as error:
             raise RequestError(
                 f"{raw} cannot be locked against other recorders ({reason(error)}); make it writable, "
@@ -68,10 +71,14 @@ def recording_under_way(raw: Path) -> bool:
     return is_locked(raw / RECORDING_LOCK_NAME)
 
 
-def _refusal(raw: Path, holder: str) -> str:
+def _refusal(raw: Path, asked: Purpose, holder: str) -> str:
     purpose, by, process = holder.partition(" by ")
-    what, advice = _UNDER_WAY.get(purpose, _UNDER_WAY["recording"])
-    return f"{what} under way in {raw} by {process if by else holder}; {advice}"
+    what = _UNDER_WAY.get(purpose, _UNDER_WAY["recording"])
+    advice = "record into another folder with --out" if asked == "recording" else "try again afterwards"
+    end = "end it first, or" if purpose == "recording" else "wait until it is done, or"
+    if asked != "recording":
+        end = end.replace(", or", " and")
+    return f"{what} under way in {raw} by {process if by else holder}; {end} {advice}"
 
 
 def _make(folder: Path) -> list[Path]:

@@ -122,14 +122,30 @@ def merge_view(folder: Path, view: ViewRecord) -> MergedView:
         ) from None
 
 
+def replaced_pieces(folder: Path, view: str) -> list[Path]:
+    """Return the files of a view's pieces that ``merge_view`` has made one of, in the order in which they may go.
+
+    None where that is not done; and no video or records that hold something, but nothing that can be read.
+    """
+    video, records = video_path(folder, view), frames_path(folder, view)
+    if not records.exists():
+        return []
+    pieces = view_pieces(folder, view)
+    later = [path for piece in pieces if piece.number > 1 for path in (piece.video, piece.records)]
+    return [
+        path
+        for path in (part_path(video), *later, part_path(records))
+        if path.exists()
+        and not _is_riddle(path)
+        and (video.exists() or path.stat().st_size <= _EMPTY_BYTES or ".frames" in path.name)
+    ]
+
+
 def drop_pieces(folder: Path, view: str) -> None:
-    """Remove the pieces of a view that is whole. A video of which nothing can be read is kept. Raises TakeError."""
-    video, records = part_path(video_path(folder, view)), part_path(frames_path(folder, view))
-    later = [path for piece in view_pieces(folder, view)[1:] for path in (piece.video, piece.records)]
+    """Remove the pieces that ``merge_view`` has made one of. Raises TakeError."""
     try:
-        for path in (video, *later, records):
-            if path.exists() and not _is_riddle(path):
-                path.unlink()
+        for path in replaced_pieces(folder, view):
+            path.unlink()
     except OSError as error:
         raise TakeError(f"{folder}: the pieces of {view} cannot be removed ({reason(error)}); try again.") from None
     sync_folder(folder)
