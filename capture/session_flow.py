@@ -259,7 +259,7 @@ def _say_next(session: _Session, planned: PlannedSet, takes: Sequence[PastTake])
     session.console.line(f"  {action.instruction}", style="italic", wrap=True)
     before = [take for take in takes if take.action == action.id]
     if before:
-        cut_off = before[-1].standing.record.state == "recording"
+        cut_off = before[-1].standing.record.state in {"recording", "recovered"}
         reason = "cut off" if cut_off else before[-1].standing.excluded_reason or "kept"
         session.console.warning(f"  there is a take already ({before[-1].folder.name}: {reason}); this is a retake")
 

@@ -89,8 +89,8 @@ def takes_so_far(checked: CheckedRequest) -> list[PastTake]:
 
 
 def open_sets(plan: SessionPlan, takes: Sequence[PastTake]) -> list[PlannedSet]:
-    """Return the sets without a usable take, in their order."""
-    done = {take.action for take in takes if take.usable}
+    """Return the sets without a usable take that was not cut off, in their order."""
+    done = {take.action for take in takes if take.whole}
     return [entry for entry in plan.sets if entry.action.id not in done]
 
 

@@ -12,6 +12,7 @@ from storage.os_errors import reason
 from storage.take_folder import MARKS_NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 SUMS_NAME: Final = "SHA256SUMS"
@@ -20,13 +21,22 @@ _BLOCK_BYTES = 1 << 20
 _LARGEST_SUMS = 10_000_000
 
 
-def write_sums(folder: Path) -> None:
-    """Write ``SHA256SUMS`` of all files in the folder but the marks and itself, atomically. Raises TakeError."""
+def write_sums(folder: Path, without: Collection[Path] = ()) -> None:
+    """Write ``SHA256SUMS`` of all files in the folder but the marks, itself and those ``without``, atomically.
+
+    Raises TakeError.
+    """
     try:
-        lines = [f"{_sum(path)}  {name}\n" for name, path in sorted(_files(folder).items())]
+        files = sorted((name, path) for name, path in _files(folder).items() if path not in without)
+        lines = [f"{_sum(path)}  {name}\n" for name, path in files]
         write_bytes_atomically(folder / SUMS_NAME, "".join(lines).encode())
     except OSError as error:
         raise TakeError(f"{folder}: its checksums cannot be written ({reason(error)}); check the disk.") from None
+
+
+def listed_files(folder: Path) -> set[str]:
+    """Return the names in ``SHA256SUMS``, of files below the folder. Raises TakeError where it cannot be read."""
+    return set(_listed(folder)[0])
 
 
 def verify_sums(folder: Path) -> list[str]:
