@@ -191,8 +191,8 @@ def _bytes_to_move(backup: _Backup) -> tuple[int, int]:
     free = shutil.disk_usage(backup.dest).free
     if to_copy > free:
         backup.console.warning(
-            f"{to_copy / _MB:,.0f} MB are to be copied and {backup.dest} has room for {free / _MB:,.0f} MB:"
-            " what does not fit is left out and named"
+            f"{to_copy / _MB:,.1f} MB are to be copied and {backup.dest} has room for {free / _MB:,.1f} MB:"
+            " it ends where the disk is full"
         )
     return to_copy, to_compare
 
