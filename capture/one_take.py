@@ -21,12 +21,13 @@ INTERRUPTED = 130
 class TakeOutcome:
     """How a take went: ``folder`` is None where nothing was recorded, ``code`` the exit code it asks for.
 
-    ``stopped_s`` is when it had stopped, on the monotonic clock.
+    ``stopped_s`` is when it had stopped, on the monotonic clock; ``interrupted`` whether there was a Ctrl-C until then.
     """
 
     folder: Path | None
     code: int
     stopped_s: float
+    interrupted: bool = False
 
 
 def record_into_dataset(plan: TakePlan, dataset: Path, console: Console, *, countdown_s: int) -> TakeOutcome:
@@ -38,8 +39,9 @@ def record_into_dataset(plan: TakePlan, dataset: Path, console: Console, *, coun
         except KeyboardInterrupt:
             console.warning("interrupted before the take began; nothing was recorded")
             return TakeOutcome(None, INTERRUPTED, time.monotonic())
-        stopped_s = time.monotonic()
-        return TakeOutcome(finished.folder, _into_dataset(finished, dataset, console, interruption), stopped_s)
+        stopped_s, interrupted = time.monotonic(), interruption.requested.is_set()
+        code = _into_dataset(finished, dataset, console, interruption)
+        return TakeOutcome(finished.folder, code, stopped_s, interrupted)
 
 
 def _into_dataset(finished: FinishedTake, dataset: Path, console: Console, interruption: Interruption) -> int:

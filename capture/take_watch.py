@@ -56,6 +56,7 @@ def run_until_stopped(running: RunningTake) -> str:
             utc_less_session_s = _note_clock_set(running, utc_less_session_s)
             now_s = time.monotonic()
             reason = _reason_to_stop(running, now_s - began_s) or _typed(running, keys) or _full(running, disk)
+            reason = reason or ("remote control" if console.stop_asked() else "")
             if reason:
                 break
             late, looked_s = now_s - looked_s > _LATE_S, now_s

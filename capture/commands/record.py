@@ -38,6 +38,9 @@ from capture.commands.finite_range import FiniteRange
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=None, help="Seed of the simulated athlete.")
 @click.option("--duration", type=FiniteRange(0.5, 7200), default=None, help="Stop a take after this many seconds.")
 @click.option("--yes", is_flag=True, help="Ask nothing and count nothing down: one take.")
+@click.option(
+    "--remote", metavar="[HOST:]PORT", default=None, help="Also take LabRecorder's remote commands on this TCP port."
+)
 @click.option("--truth", is_flag=True, help="Let simulated devices write what they really did into the take.")
 def record(**options: Any) -> int:
     """Record takes of a subject and write them into the dataset.

@@ -56,9 +56,9 @@ def test_one_squat_end_to_end(
         assert (stream["time_stamps"] == own.stamps).all()
         np.testing.assert_array_equal(np.asarray(stream["time_series"]), own.values)
     (markers,) = (stream for stream in ours.values() if stream.name == MARKERS_NAME)
-    assert [
-        (stamp, text) for stamp, (text,) in zip(markers.stamps.tolist(), markers.values.tolist(), strict=True)
-    ] == [(event.session_s, event.marker) for event in read_record(take).events]
+    assert [(stamp, text) for stamp, (text,) in zip(markers.stamps.tolist(), markers.values.tolist(), strict=True)] == [
+        (event.session_s, event.marker) for event in read_record(take).events
+    ]
     recorded = read_raw_take(take)
     for stream in recorded.streams:
         truth = [json.loads(line) for line in (take / "truth" / f"{stream.name}.jsonl").read_text().splitlines()[1:]]
