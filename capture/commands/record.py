@@ -49,6 +49,9 @@ def record(**options: Any) -> int:
     take is kept. Called again, it goes on with what has no usable take. Where there is no terminal, and with --yes, one
     take is recorded: of --action, of the next set of --playlist, --protocol or --shuffle, or of the squat.
 
+    With --remote other programs can start and stop takes, at a terminal and where there is none; others than those of
+    this computer only if HOST is given.
+
     A take starts when "recording" is announced and ends with Enter, Ctrl-C, --duration, or when all replayed or
     simulated devices are done. Everything lands in OUT/raw first; OUT/dataset is made from it.
     """
