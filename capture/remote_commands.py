@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 _FIELD: Final = re.compile(r"\{\s*(\w+)\s*:([^{}]*)\}")
+_UNKNOWN: Final = "there is no such command; there are start, stop, filename, update, select all, select none"
 _MOST_NOTICES: Final = 20
 _LONGEST_SHOWN: Final = 80
 
@@ -33,12 +34,16 @@ class RemoteCommands:
         self._action: str | None = None
         self._refused: str | None = None
         self._notices: deque[str] = deque(maxlen=_MOST_NOTICES)
+        self._strange = 0
 
     def answer(self, line: str, who: str) -> str:
         """Take in one command of ``who`` and return its answer, ``OK`` or ``ERROR`` and a sentence."""
         command = " ".join(line.split())
         with self._lock:
             problem = self._take_in(command, command.lower())
+            if problem == _UNKNOWN:
+                self._strange += 1  # somebody may send thousands: they are counted
+                return f"ERROR {problem}"
             shown = "".join(letter if letter.isprintable() else "?" for letter in command[:_LONGEST_SHOWN])
             if problem is not None:
                 self._notices.append(f"remote control, {who}: '{shown}' is refused: {problem}")
@@ -58,7 +63,7 @@ class RemoteCommands:
             return self._refused
         if lower in {"update", "select all", "select none"}:
             return None  # what is recorded is what the rig says
-        return "there is no such command; there are start, stop, filename, update, select all, select none"
+        return _UNKNOWN
 
     def _asked_to_start(self) -> str | None:
         if self._refused is not None:
@@ -125,5 +130,9 @@ class RemoteCommands:
         """Return what the operator should see since the last call, the newest if it was too much."""
         with self._lock:
             notices = list(self._notices)
+            if self._strange:
+                count = f"{self._strange} line{'s' if self._strange > 1 else ''}"
+                notices.append(f"remote control: {count} refused: {_UNKNOWN}")
             self._notices.clear()
+            self._strange = 0
             return notices

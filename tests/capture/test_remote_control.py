@@ -83,7 +83,10 @@ def test_any_text_gets_one_line_and_shows_no_control_sequence(lines: list[str]) 
         answer = commands.answer(line, "lab")
         assert answer == "OK" or answer.startswith("ERROR ")
         assert "\n" not in answer
-    assert all(notice.isprintable() and len(notice) < 400 for notice in commands.notices())
+    assert commands.answer("sart", "lab").startswith("ERROR there is no such command")
+    notices = commands.notices()
+    assert "refused: there is no such command" in notices[-1]
+    assert all(notice.isprintable() and len(notice) < 400 for notice in notices)
 
 
 def test_addresses() -> None:
