@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from lab.errors import FileFormatError, TakeError
 from lab.streams import Frame, StreamSpec
 from storage.frame_records import FrameRecordWriter, read_frame_records
-from storage.reserve import free_bytes, give_up_reserve
+from storage.reserve import free_bytes, make_room
 from storage.take_folder import finish_part, frames_path, part_path, segment_name, video_path
 from storage.video_writer import VideoWriter
 
@@ -59,7 +59,7 @@ class CameraFiles:
         self._take_began_s, self._last_pts_us = _where_it_was(folder, view, piece)
         self._first_device_s = self._first_arrival_s = math.nan
         self._begin_us = 0
-        self._records = FrameRecordWriter(part_path(self._records_path), lambda: give_up_reserve(folder))
+        self._records = FrameRecordWriter(part_path(self._records_path), lambda: make_room(folder))
         self._video = VideoWriter(part_path(self._video_path), spec.video, spec.rate_hz)
         self._publish = publish
         self._capacity = max(8, int(_QUEUE_S * max(spec.rate_hz, 1.0)))

@@ -13,11 +13,11 @@ from lab.take import Event
 class MarkerOutlet:
     """One string an event, ``kind: text``, stamped with session time. Our own file has them without the network."""
 
-    def __init__(self, run: str) -> None:
-        """Publish the stream; it is discoverable at once."""
+    def __init__(self, session: str) -> None:
+        """Publish the stream; it is discoverable at once. Its source id is the same in all takes of a ``session``."""
         import pylsl
 
-        self.source_id = source_id(socket.gethostname(), "recorder", MARKERS_NAME, run)
+        self.source_id = source_id(socket.gethostname(), "recorder", MARKERS_NAME, session)
         info = pylsl.StreamInfo(MARKERS_NAME, "Markers", 1, pylsl.IRREGULAR_RATE, pylsl.cf_string, self.source_id)
         channel = info.desc().append_child("channels").append_child("channel")
         channel.append_child_value("label", MARKERS_LABELS[0])

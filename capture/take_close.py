@@ -11,7 +11,7 @@ from capture.take_json import closing_record, read_anchor
 from lab.errors import TakeError
 from lab.take import TakeRecord
 from storage.checksums import write_sums
-from storage.reserve import give_up_reserve
+from storage.reserve import give_up_reserve, make_room
 from storage.take_folder import finish_part, streams_path, write_record
 
 _STOP_GRACE_S: Final = 10.0
@@ -22,7 +22,8 @@ def finish_take(running: RunningTake, record: TakeRecord, reason: str) -> Finish
     """Stop, drain, close and seal. Nothing that arrived is given up, whatever has failed."""
     folder, stopped = running.folder, read_anchor()
     running.note("stop", reason)
-    give_up_reserve(folder)  # closing takes room
+    full = any(event.kind == "disk_full" for event in running.events)
+    (make_room if full else give_up_reserve)(folder)  # closing takes room
     for device in running.devices:
         if device.state != "up":
             device.process.give_up(f"device '{device.name}' was not back when the take ended")

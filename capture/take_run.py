@@ -27,7 +27,7 @@ from capture.take_json import opening_record
 from capture.take_watch import run_until_stopped
 from capture.worker import WorkerTask
 from lab.errors import DeviceError, TakeError
-from storage.reserve import give_up_reserve, hold_reserve
+from storage.reserve import hold_reserve, make_room
 from storage.take_folder import create_take, part_path, streams_path, write_record
 
 _LEAD_S: Final = 0.5
@@ -57,7 +57,7 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
             specs = {process.device: process.specs for process in processes}
             specs |= {stream.device: (stream.spec,) for stream in of_others if stream.spec is not None}
             check_streams(plan.rig, specs)
-            markers = MarkerOutlet(run)
+            markers = MarkerOutlet(f"{plan.subject}-{plan.session}")
             recorder = Recorder([*expected, *of_others])
             recorder.connect(plan.rig.rig.wait_s)
             wait_for_subscriptions(processes)
@@ -94,7 +94,7 @@ def _record(running: RunningTake, made: list[Path]) -> FinishedTake:
         if truth is not None:
             truth.mkdir()
         hold_reserve(folder)
-        running.recorder.start(part_path(streams_path(folder)), lambda: give_up_reserve(folder))
+        running.recorder.start(part_path(streams_path(folder)), lambda: make_room(folder))
         running.note("session", f"{plan.subject} {plan.session}")
         running.note("action", f"{plan.action.id} {plan.action.name}")
         running.note("take", folder.name)

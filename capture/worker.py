@@ -11,7 +11,6 @@ import queue
 import signal
 import threading
 import time
-import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final
@@ -112,16 +111,13 @@ class _Worker:
         Files that are still open here are of a device that failed: they keep their ``.part``, and what follows if the
         device comes back goes into others.
         """
+        # whatever one of them says at its end, the other must be closed as well
         if self._files is not None:
-            try:
+            with contextlib.suppress(Exception):
                 self._files.close(finished=False)
-            except Exception:  # noqa: BLE001 - the device must be freed as well
-                traceback.print_exc()
         if self._driver is not None:
-            try:
+            with contextlib.suppress(Exception):
                 self._driver.close()
-            except Exception:  # noqa: BLE001 - the outlets must be closed as well
-                traceback.print_exc()
         self._publishers.clear()
         self._outbox.put(None)
         self._sender.join(_LAST_WORDS_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from storage.os_errors import reason
 RESERVE_NAME: Final = ".reserve"
 RESERVE_BYTES: Final = 32 << 20
 _BLOCK_BYTES: Final = 1 << 20
+_OTHERS_FIRST_S: Final = 0.25
 
 
 def hold_reserve(folder: Path) -> None:
@@ -43,6 +45,15 @@ def give_up_reserve(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def make_room(folder: Path) -> bool:
+    """Give up the reserve because the disk is full; return whether there is room now.
+
+    Whatever else fills the disk finds it full first, and ends, instead of taking the reserve as well.
+    """
+    time.sleep(_OTHERS_FIRST_S)
+    return give_up_reserve(folder) or free_bytes(folder) > _BLOCK_BYTES
 
 
 def free_bytes(folder: Path) -> int:
