@@ -112,8 +112,7 @@ class RemoteCommands:
             if only_if_asked and not self._start:
                 return False
             if not self._taking:
-                self._taking, self._stop = True, False
-            self._start = False
+                self._taking, self._stop, self._start = True, False, False
             return True
 
     def stop_asked(self) -> bool:
