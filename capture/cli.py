@@ -11,6 +11,7 @@ import traceback
 import click
 
 from capture.commands.amend import amend
+from capture.commands.backup import backup
 from capture.commands.doctor import doctor
 from capture.commands.export import export
 from capture.commands.rebuild import rebuild
@@ -49,6 +50,7 @@ for _command in (
     export,
     validate,
     verify,
+    backup,
     recover,
     rebuild,
     stream,

@@ -14,9 +14,11 @@ from capture.record_request import (
     check_request,
 )
 from capture.recovery import recover_before_recording
+from capture.remote_commands import RemoteCommands
+from capture.remote_control import parse_address, remote_control
 from capture.running_take import TakePlan
 from capture.session_flow import COUNTDOWN_S, lead_session
-from capture.session_plan import last_load_kg, open_sets, plan_session, takes_so_far
+from capture.session_plan import SessionPlan, find_set, last_load_kg, open_sets, plan_session, takes_so_far
 from lab.actions import ACTIONS
 from lab.errors import RequestError
 from storage.recording_lock import recording_lock
@@ -36,6 +38,12 @@ def record(request: RecordRequest) -> int:
     with_operator = console.interactive and not request.yes
     if request.action is not None and (request.playlist or request.protocol or request.shuffle is not None):
         raise RequestError("--action asks for one take; leave out --playlist, --protocol and --shuffle, or --action")
+    if request.remote is not None:
+        if request.action is not None or request.yes:
+            raise RequestError(
+                "--remote leads a session, in which `filename {task:A16}` names an action; leave out --action and --yes"
+            )
+        parse_address(request.remote)
     checked = check_request(request)
     with recording_lock(request.raw):
         recover_before_recording(request.raw, console)
@@ -45,11 +53,11 @@ def record(request: RecordRequest) -> int:
 def _record(checked: CheckedRequest, console: Console, *, with_operator: bool) -> int:
     request = checked.request
     listed = request.playlist or request.protocol or request.shuffle is not None
-    if request.action is None and (with_operator or listed):
+    if request.action is None and (with_operator or listed or request.remote is not None):
         plan = plan_session(request)
-        if with_operator:
+        if with_operator or request.remote is not None:
             _say_simulated(checked, console)
-            return lead_session(checked, plan, console)
+            return _session(checked, plan, console)
         takes = takes_so_far(checked)
         left = open_sets(plan, takes)
         if not left:
@@ -61,6 +69,24 @@ def _record(checked: CheckedRequest, console: Console, *, with_operator: bool) -
     else:
         asked = AskedSet(checked.action or ACTIONS[PRACTICE_ACTION], request.reps or _REPETITIONS, request.load_kg)
     return _one_take(checked, asked, console, with_operator=with_operator)
+
+
+def _session(checked: CheckedRequest, plan: SessionPlan, console: Console) -> int:
+    """Lead the session, with the port for commands from afar open for as long as it lasts."""
+    if checked.request.remote is None:
+        return lead_session(checked, plan, console)
+    remote = RemoteCommands(checked.request.subject, lambda text: _id_in(plan, text))
+    with remote_control(checked.request.remote, remote.answer) as control:
+        console.line(f"remote control on {control.host}, port {control.port}: start, stop, filename")
+        if control.beyond_this_computer:
+            console.warning("whoever reaches this port over the network can start and stop takes")
+        console.stop_asked = remote.stop_asked
+        return lead_session(checked, plan, console, remote)
+
+
+def _id_in(plan: SessionPlan, text: str) -> str | None:
+    planned = find_set(plan, text)
+    return None if planned is None else planned.action.id
 
 
 def _one_take(checked: CheckedRequest, asked: AskedSet, console: Console, *, with_operator: bool) -> int:
