@@ -11,6 +11,7 @@ import traceback
 import click
 
 from capture.commands.amend import amend
+from capture.commands.check import check
 from capture.commands.doctor import doctor
 from capture.commands.export import export
 from capture.commands.rebuild import rebuild
@@ -40,6 +41,7 @@ def group(debug: bool) -> None:
 
 for _command in (
     record,
+    check,
     status,
     show,
     amend,

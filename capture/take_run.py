@@ -16,6 +16,7 @@ from capture.device_start import expected_streams, wait_for_devices, wait_for_su
 from capture.interruption import Interruption
 from capture.lsl_settings import configure_lsl, lsl_configuration
 from capture.messages import Start
+from capture.preflight import preflight
 from capture.recorder import Recorder
 from capture.running_take import FinishedTake, RunningTake, TakePlan
 from capture.stream_check import check_streams
@@ -58,7 +59,9 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
             recorder = Recorder([*expected, *of_others])
             recorder.connect(plan.rig.rig.wait_s)
             wait_for_subscriptions(processes)
-        for remark in _remarks(processes):
+            ready = preflight(plan, [*expected, *of_others], specs)
+        ready.require()
+        for remark in (*ready.warnings, *_remarks(processes)):
             console.warning(remark)
         # that a recording or somebody else's stream is simulated is known only now
         driven = {device.entry.name for device in plan.rig.devices if device.simulated}
