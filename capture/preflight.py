@@ -44,30 +44,51 @@ class Preflight:
             raise RequestError(*self.problems)
 
 
-def preflight(
+def begin_preflight(
     plan: TakePlan, expected: Sequence[ExpectedStream], specs: Mapping[str, tuple[StreamSpec, ...]]
-) -> Preflight:
-    """Look at disk, memory, clocks, channels and twins of a take whose streams are there. Takes under a second.
+) -> PreflightUnderWay:
+    """Begin to look at disk, memory, clocks, channels and twins of a take whose streams are there.
 
-    ``specs`` are the streams by the name of the device or of the stream of others. That the smallest take that is to be
-    expected has no room is a problem, and so is a stream that is not what it promised; what may go well is a warning.
+    ``specs`` are the streams by the name of the device or of the stream of others. The clocks take most of a second, in
+    which the recorder can connect.
     """
-    problems: list[str] = []
-    warnings: list[str] = []
-    probing = _Probing(expected)
-    sent = [spec for of_device in specs.values() for spec in of_device]
-    try:
-        past = past_sizes(plan.raw, plan.rig)
-        room = disk_room(plan.raw, take_size(sent, past, plan.expected_repetitions, duration_s=plan.duration_s))
-        if room.problem:
-            (problems if room.cannot_fit else warnings).append(room.problem)
-    except OSError as error:
-        problems.append(f"{plan.raw} cannot be looked at ({reason(error)}); check the disk, or name another with --out")
-    warnings += memory_problems(sent)
-    probing.end()
-    problems += probing.channel_problems
-    warnings += [*twin_problems(expected, probing.seen), *probing.unanswered]
-    return Preflight(tuple(problems), tuple(warnings))
+    return PreflightUnderWay(plan, expected, specs)
+
+
+class PreflightUnderWay:
+    """What is looked at in threads of its own; ``finish`` waits for them, about a second at most."""
+
+    def __init__(
+        self, plan: TakePlan, expected: Sequence[ExpectedStream], specs: Mapping[str, tuple[StreamSpec, ...]]
+    ) -> None:
+        self._plan = plan
+        self._expected = expected
+        self._specs = [spec for sent in specs.values() for spec in sent]
+        self._probing = _Probing(expected)
+
+    def finish(self) -> Preflight:
+        """Return what was found.
+
+        That the smallest take that is to be expected has no room is a problem, and so is a stream that is not what it
+        promised; what may go well is a warning.
+        """
+        plan = self._plan
+        problems: list[str] = []
+        warnings: list[str] = []
+        try:
+            past = past_sizes(plan.raw, plan.rig)
+            size = take_size(self._specs, past, plan.expected_repetitions, duration_s=plan.duration_s)
+            room = disk_room(plan.raw, size)
+            if room.problem:
+                (problems if room.cannot_fit else warnings).append(room.problem)
+        except OSError as error:
+            advice = "check the disk, or name another with --out"
+            problems.append(f"{plan.raw} cannot be looked at ({reason(error)}); {advice}")
+        warnings += memory_problems(self._specs)
+        self._probing.end()
+        problems += self._probing.channel_problems
+        warnings += [*twin_problems(self._expected, self._probing.seen), *self._probing.unanswered]
+        return Preflight(tuple(problems), tuple(warnings))
 
 
 def memory_problems(specs: Sequence[StreamSpec]) -> list[str]:

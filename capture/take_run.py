@@ -16,7 +16,7 @@ from capture.device_start import expected_streams, wait_for_devices, wait_for_su
 from capture.interruption import Interruption
 from capture.lsl_settings import configure_lsl, lsl_configuration
 from capture.messages import Start
-from capture.preflight import preflight
+from capture.preflight import begin_preflight
 from capture.recorder import Recorder
 from capture.running_take import FinishedTake, RunningTake, TakePlan
 from capture.stream_check import check_streams
@@ -56,10 +56,11 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
             specs = {process.device: process.specs for process in processes}
             specs |= {stream.device: (stream.spec,) for stream in of_others if stream.spec is not None}
             check_streams(plan.rig, specs)
+            looking = begin_preflight(plan, [*expected, *of_others], specs)
             recorder = Recorder([*expected, *of_others])
             recorder.connect(plan.rig.rig.wait_s)
             wait_for_subscriptions(processes)
-            ready = preflight(plan, [*expected, *of_others], specs)
+            ready = looking.finish()
         ready.require()
         for remark in (*ready.warnings, *_remarks(processes)):
             console.warning(remark)
