@@ -80,6 +80,13 @@ class _Check:
     queue_fill: dict[str, float] = field(default_factory=dict)
     listened_s: float = 0.0
 
+    @property
+    def usable(self) -> list[DeviceProcess]:
+        """The workers of devices that came and have not failed since."""
+        return [
+            process for process in self.processes if process.ready is not None and process.device not in self.absent
+        ]
+
     def found(self, *sentences: str, code: int = 1) -> None:
         """Keep findings; ``code`` is the exit code that they ask for."""
         known = {finding.sentence for finding in self.findings}
@@ -181,7 +188,7 @@ def _start_devices(check: _Check, configuration: str) -> None:
             f"device '{process.device}' did not open within {wait_s:.0f} s; check that it is switched on and connected"
         )
     _hear(check)
-    ready = [process for process in check.processes if process.ready is not None and process.failure is None]
+    ready = check.usable
     try:
         check.expected += expected_streams(ready)
     except RigError as error:
@@ -218,7 +225,7 @@ def _find_others(check: _Check) -> None:
 
 
 def _subscribe(check: _Check) -> None:
-    ready = [process for process in check.processes if process.ready is not None and process.failure is None]
+    ready = check.usable
     for process in ready:
         process.send(Subscribe())
     wait_until(ready, lambda process: process.subscribed is not None, _SUBSCRIBE_S)
@@ -238,9 +245,8 @@ def _play(check: _Check, streams: Sequence[HeardStream], folder: Path) -> None:
 
     t0_s = local_clock() + _LEAD_S
     began_s = time.monotonic() + _LEAD_S
-    for process in check.processes:
-        if process.ready is not None and process.failure is None:
-            process.send(Start(t0_s, folder, None))
+    for process in check.usable:
+        process.send(Start(t0_s, folder, None))
     silent_after_s: dict[str, float] = {entry.name: entry.silent_after_s for entry in check.rig.rig.device}
     silent_after_s |= {entry.name: entry.silent_after_s or 3.0 for entry in check.rig.rig.stream}
     while True:
@@ -271,7 +277,7 @@ def _wait_s(heard: HeardStream, silent_after_s: float) -> float:
 
 
 def _stop(check: _Check) -> None:
-    running = [process for process in check.processes if process.ready is not None and process.failure is None]
+    running = check.usable
     for process in running:
         process.send(Stop())
     silent = wait_until(running, lambda process: process.stopped is not None, _STOP_GRACE_S)

@@ -29,9 +29,9 @@ class MeasuredRate:
 def measure_rate(count: npt.ArrayLike, time_s: npt.ArrayLike) -> MeasuredRate | None:
     """Measure samples a second from arrivals: ``count`` of the last sample that came, ``time_s``, (arrivals,) each.
 
-    The slope is Theil and Sen's, the median of those between pairs of arrivals (Sen 1968), here of pairs half the
-    arrivals apart (Brown and Mood's halves): late chunks and a stall of a third of the time do not move it. None where
-    there are too few arrivals, or their times do not pass.
+    The slope is Theil and Sen's, the median of those between pairs of arrivals (Sen 1968), here between those of the
+    first and those of the second half, so that late chunks do not move it. None where there are too few arrivals, or
+    their times do not pass.
     """
     x, y = np.asarray(count, dtype=np.float64), np.asarray(time_s, dtype=np.float64)
     usable = np.isfinite(x) & np.isfinite(y)

@@ -35,6 +35,8 @@ _FRAME_ROW_BYTES: Final = _STAMP_BYTES + 5 * 8 + 64
 
 _TAKES_COMPARED: Final = 5
 _TAKES_LOOKED_AT: Final = 20
+#: Fewer takes than this may all have been short trials: they do not say how long a take becomes.
+_ENOUGH_TAKES: Final = 3
 _SHORTEST_S: Final = 0.5
 #: What simulated devices are told of the performance changes from take to take and says nothing of the rig.
 _OF_THE_PERFORMANCE: Final = frozenset({"seed", "action", "repetitions", "skill", "partial", "failed", "paused"})
@@ -114,12 +116,14 @@ def take_size(
         rate_basis = f"{size_in_words(rate.likely)}/s as in {_last(past)}"
     else:
         rate, rate_basis = _assumed_rate(specs)
+    assumed = Span(*(repetitions * each_s for each_s in _REPETITION_S))
     if past:
         lasted = [take.seconds_for(repetitions) for take in past]
-        seconds = Span(min(lasted), median(lasted), max(lasted))
+        longest_s = max(lasted) if len(past) >= _ENOUGH_TAKES else max(*lasted, assumed.high)
+        seconds = Span(min(lasted), median(lasted), longest_s)
         time_basis = f"{seconds.likely:.0f} s as in {_last(past)}"
     else:
-        seconds = Span(*(repetitions * each_s for each_s in _REPETITION_S))
+        seconds = assumed
         time_basis = f"{seconds.likely:.0f} s assumed for {repetitions} repetitions"
     if duration_s is not None:
         seconds = Span(min(seconds.low, duration_s), min(seconds.likely, duration_s), min(seconds.high, duration_s))
