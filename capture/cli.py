@@ -12,6 +12,7 @@ import click
 
 from capture.commands.amend import amend
 from capture.commands.backup import backup
+from capture.commands.check import check
 from capture.commands.doctor import doctor
 from capture.commands.export import export
 from capture.commands.rebuild import rebuild
@@ -41,6 +42,7 @@ def group(debug: bool) -> None:
 
 for _command in (
     record,
+    check,
     status,
     show,
     amend,
