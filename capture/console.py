@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ _PIPE_COLUMNS: Final = 160
 #: As often as the rest that is left is drawn, and as often as it is not.
 _CLOCK_PERIOD_S: Final = 0.2
 _IDLE_PERIOD_S: Final = 60.0
+_NUMBER: Final = re.compile(r"\d+(\.\d+)?")
 #: A key pressed earlier than this after a question appears was not its answer.
 _DEAF_S: Final = 0.4
 
@@ -105,6 +107,7 @@ class Console:
         self.interactive = self._animated and sys.stdin is not None and sys.stdin.isatty()
         self._live: Any = None
         self._last_plain_s = -_PLAIN_PERIOD_S
+        self._alarmed: set[str] = set()
 
     def line(self, text: str, style: str = "", *, wrap: bool = False) -> None:
         """Print one line, broken between words if ``wrap``. Square brackets in ``text`` are printed as they are."""
@@ -172,10 +175,17 @@ class Console:
                 self._live = None
 
     def show(self, status: LiveStatus) -> None:
-        """Show the newest state of the take."""
+        """Show the newest state of the take; a new alarm rings the bell, or is a line at once."""
+        alarms = {_NUMBER.sub("#", alarm): alarm for alarm in status.alarms}  # one that counts seconds is not new
+        fresh = [alarm for key, alarm in alarms.items() if key not in self._alarmed]
+        self._alarmed = set(alarms)
         if self._live is not None:
+            if fresh:
+                self._rich.bell()
             self._live.update(_table(status))
             return
+        for alarm in fresh:
+            self.error(f"{status.elapsed_s:6.1f} s · {alarm}")
         now_s = time.monotonic()
         if now_s - self._last_plain_s >= _PLAIN_PERIOD_S:
             self._last_plain_s = now_s

@@ -23,20 +23,43 @@ class DeviceProcess:
 
     def __init__(self, task: WorkerTask) -> None:
         """Spawn the worker; it opens the device and publishes its streams at once."""
-        context = multiprocessing.get_context("spawn")
         self.device = task.device
+        self._task = task
+        self._spawn()
+
+    def _spawn(self) -> None:
+        context = multiprocessing.get_context("spawn")
         self.ready: Ready | None = None
         self.subscribed: bool | None = None
         self.stopped: Stopped | None = None
         self.failure: Failed | None = None
         self.ended = False
         self.progress = Progress({})
+        self.heard_s = time.monotonic()
         self._closed = False
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=run_worker, args=(task, theirs), name=f"flex-{task.device}", daemon=True)
+        self._process = context.Process(
+            target=run_worker, args=(self._task, theirs), name=f"flex-{self.device}", daemon=True
+        )
         with _ignoring_interrupt():
             self._process.start()
         theirs.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there; one that has failed may still be closing its files."""
+        return not self._closed and self._process.is_alive()
+
+    def restart(self) -> None:
+        """End what is left of the worker and spawn a new one for the same device; it says ``Ready`` when it is open."""
+        self.hang_up()
+        self.end(time.monotonic())
+        self._spawn()
+
+    def give_up(self, sentence: str) -> None:
+        """Take the worker for failed, though it has not said so."""
+        if self.failure is None:
+            self.failure = Failed(sentence)
 
     @property
     def specs(self) -> tuple[StreamSpec, ...]:
@@ -84,6 +107,7 @@ class DeviceProcess:
         self._process.close()
 
     def _take_in(self, message: FromWorker) -> None:
+        self.heard_s = time.monotonic()
         match message:
             case Ready():
                 self.ready = message

@@ -8,7 +8,7 @@ from typing import Final
 
 from capture.device_process import DeviceProcess, wait_until
 from capture.messages import Subscribe
-from capture.recorder import ExpectedStream
+from capture.stream_state import ExpectedStream
 from lab.errors import DeviceError, RigError
 from lab.streams import CLOCK_SUFFIX
 

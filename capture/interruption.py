@@ -16,11 +16,15 @@ from typing import Any
 
 
 class Interruption:
-    """Receives Ctrl-C, a polite kill or the closing of the terminal, and knows what to do with it."""
+    """Receives Ctrl-C, a polite kill or the closing of the terminal, and knows what to do with it.
+
+    ``requested`` is set by each of them, ``ending`` by those after which no other take is wanted.
+    """
 
     def __init__(self) -> None:
         """Start in the state in which an interruption ends everything at once."""
         self.requested = threading.Event()
+        self.ending = False
         self._deferred = False
 
     @contextmanager
@@ -47,8 +51,9 @@ class Interruption:
         if self.requested.is_set():
             raise KeyboardInterrupt
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.requested.set()
+        self.ending |= number != signal.SIGINT
         if not self._deferred:
             raise KeyboardInterrupt
 

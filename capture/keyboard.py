@@ -1,4 +1,4 @@
-"""Keys as they are pressed, and whether Enter was, without waiting for it. For Windows and POSIX terminals."""
+"""Keys as they are pressed, with and without waiting for them. For Windows and POSIX terminals."""
 
 from __future__ import annotations
 
@@ -16,17 +16,23 @@ _ESCAPE: Final = "\x1b"
 _WINDOWS_PREFIXES: Final = "\x00\xe0"
 
 
-def enter_pressed() -> bool:
-    """Return whether the operator has pressed Enter since the last call."""
+def typed_keys() -> str:
+    """Return what was typed since the last call, without waiting; only within ``single_keys``.
+
+    Raises KeyboardInterrupt for Ctrl-C where it is a key, EOFError where the terminal is gone.
+    """
     if sys.platform == "win32":
-        return any(key in "\r\n" for key in _windows_keys())
-    pressed = False
+        keys = "".join(_windows_keys())
+        if _CTRL_C in keys:
+            raise KeyboardInterrupt
+        return keys
+    text = ""
     while _readable(0.0):
         typed = _read()
         if not typed:
-            return pressed
-        pressed |= "\n" in typed
-    return pressed
+            raise EOFError
+        text += typed
+    return text
 
 
 def read_key(timeout_s: float) -> str | None:

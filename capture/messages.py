@@ -18,12 +18,13 @@ class Start:
     """To the worker: a take begins. Replays and simulations play from host time ``t0_s``.
 
     A camera writes into ``folder``, which is None where no take is recorded; simulated devices write what they did into
-    ``truth_folder``.
+    ``truth_folder``. ``piece`` counts how often the device begins in this take: 2 after it died once.
     """
 
     t0_s: float
     folder: Path | None
     truth_folder: Path | None
+    piece: int = 1
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,14 @@ INTERRUPTED = 130
 class TakeOutcome:
     """How a take went: ``folder`` is None where nothing was recorded, ``code`` the exit code it asks for.
 
-    ``stopped_s`` is when it had stopped, on the monotonic clock.
+    ``stopped_s`` is when it had stopped, on the monotonic clock; ``ending`` says that no other take is wanted, as the
+    program was asked to end.
     """
 
     folder: Path | None
     code: int
     stopped_s: float
+    ending: bool = False
 
 
 def record_into_dataset(plan: TakePlan, dataset: Path, console: Console, *, countdown_s: int) -> TakeOutcome:
@@ -39,13 +41,17 @@ def record_into_dataset(plan: TakePlan, dataset: Path, console: Console, *, coun
             console.warning("interrupted before the take began; nothing was recorded")
             return TakeOutcome(None, INTERRUPTED, time.monotonic())
         stopped_s = time.monotonic()
-        return TakeOutcome(finished.folder, _into_dataset(finished, dataset, console, interruption), stopped_s)
+        code = _into_dataset(finished, dataset, console, interruption)
+        return TakeOutcome(finished.folder, code, stopped_s, interruption.ending)
 
 
 def _into_dataset(finished: FinishedTake, dataset: Path, console: Console, interruption: Interruption) -> int:
     again = f"flex-capture resegment {finished.folder}"
     for failure in finished.failures:
         console.error(failure)  # at once, not only with the verdict
+    if any(event.kind == "disk_full" for event in finished.record.events):
+        console.warning(f"the raw take is safe in {finished.folder}; when there is room on the disk, type\n  {again}")
+        return 3
     try:
         interruption.requested.clear()  # what stopped the take
         with console.progress() as report:

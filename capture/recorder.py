@@ -1,108 +1,46 @@
 """LSL inlets into ``streams.xdf``: one thread pulls all streams, one each probes their clocks, one syncs the disk.
 
 Stamps are stored as they come, no inlet processes anything. A stream that falls silent or disappears stops no other.
+What the threads notice on the way (a gap, a clock that jumped, a recorder that stood still) they hand on as events.
 """
 
 from __future__ import annotations
 
 import math
+import queue
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from capture.lsl_settings import ClockProbe, probe_clock
+from capture.stream_state import RENEW_AFTER_S, ExpectedStream, StreamState
 from capture.visible_streams import successor, visible_streams
-from drivers.publish import counting_channel
 from lab.errors import DeviceError, TakeError
-from lab.streams import PROBES_LABELS, PROBES_NAME, Channel, CountingChannel, StreamSpec
+from lab.streams import CLOCK_SUFFIX, MARKERS_LABELS, MARKERS_NAME, PROBES_LABELS, PROBES_NAME, Channel
+from lab.take import Event
 from storage.xdf_header import build_header, footer_xml
 from storage.xdf_writer import XdfWriter
 
 _PULL_PERIOD_S: Final = 0.03
 _PULL_SAMPLES: Final = 16384
 _PROBE_PERIOD_S: Final = 1.0
+#: No clock drifts or is measured wrong by so much from one probe to the next, whatever their round trips.
+_CLOCK_JUMP_S: Final = 0.05
+#: Pulling takes milliseconds; a pause this long is of a computer, or a program, that stood still.
+_STALL_S: Final = 1.0
 _SYNC_PERIOD_S: Final = 1.0
 _OTHERS_GRACE_S: Final = 1.0
 _OPEN_S: Final = 10.0
 _LOOK_S: Final = 0.5
-#: A clock is probed every two seconds; a stream of others without an answer for this long is looked for.
-_RENEW_AFTER_S: Final = 6.0
-_MOST_COUNTS: Final = 2**62
 #: Values that one pull may hold, and samples that an inlet may keep, whatever a stream says of itself.
 _PULL_VALUES: Final = 4_000_000
 _INLET_SAMPLES: Final = 10_000_000
 #: Minutes of data that an inlet keeps while the recorder is busy; overflow would be seen by counter.
 _INLET_BUFFER_S: Final = 600
-
-
-@dataclass(frozen=True)
-class ExpectedStream:
-    """A stream the recorder waits for: found by ``source_id``, never by name alone.
-
-    ``spec`` is None for a ``.clock`` stream. ``info`` is set for a stream of others, which was found already: its
-    ``counter`` is the channel that counts its samples, if it has one. One that ``may_be_silent`` holds up no take.
-    """
-
-    name: str
-    device: str
-    source_id: str
-    spec: StreamSpec | None
-    info: Any = None
-    counter: CountingChannel | None = None
-    may_be_silent: bool = False
-
-    @property
-    def of_others(self) -> bool:
-        """Whether somebody else publishes it."""
-        return self.info is not None
-
-    @property
-    def counting(self) -> CountingChannel | None:
-        """The channel that counts its samples; None for a stream that has none, such as ``.clock``."""
-        if self.of_others:
-            return self.counter
-        return None if self.spec is None else counting_channel(self.spec)
-
-
-@dataclass
-class StreamState:
-    """What is known of a stream while it is recorded; read by the console, written by the puller."""
-
-    stream_id: int
-    expected: ExpectedStream
-    rate_hz: float
-    samples: int = 0
-    lost: int = 0
-    first_stamp_s: float = math.nan
-    last_stamp_s: float = math.nan
-    last_seen_s: float = math.nan
-    last_count: int | None = None
-    gone: bool = False
-    last_probe_s: float = math.nan
-    uid: str = ""
-    offsets: list[tuple[float, float]] = field(default_factory=list)
-
-    def is_before(self, session_s: float) -> bool:
-        """Whether this is a regular stream of others that will yet send what it sampled before ``session_s``."""
-        offset_s = self.offsets[-1][1] if self.offsets else 0.0
-        coming = self.expected.of_others and not self.expected.may_be_silent and not self.gone
-        return coming and self.last_stamp_s + offset_s < session_s
-
-    def seems_lost(self) -> bool:
-        """Whether this is a stream of others that has not answered for long, or should have sent something."""
-        now_s = time.monotonic()
-        silent = not self.expected.may_be_silent and now_s - self.last_seen_s > _RENEW_AFTER_S
-        return self.expected.of_others and (silent or now_s - self.last_probe_s > _RENEW_AFTER_S)
-
-    def rate_measured_hz(self) -> float:
-        """Return samples a second over the whole take so far, from stamps; NaN before there are two."""
-        span_s = self.last_stamp_s - self.first_stamp_s
-        return (self.samples - 1) / span_s if self.samples > 1 and span_s > 0 else math.nan
 
 
 class Recorder:
@@ -120,7 +58,11 @@ class Recorder:
         self._stop_pulling = threading.Event()
         self._probes = 0
         self._probes_id = 0
+        self._marks = 0
+        self._marks_id = 0
+        self._noticed: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self.failure: str | None = None
+        self.disk_full = False
 
     # -- before the take ---------------------------------------------------------------------------------------
 
@@ -171,17 +113,23 @@ class Recorder:
 
     # -- the take ----------------------------------------------------------------------------------------------
 
-    def start(self, path: Path) -> None:
+    def start(self, path: Path, make_room: Callable[[], bool] | None = None) -> None:
         """Create the XDF file, write the headers and begin to record. Raises TakeError, or DeviceError.
 
-        Only now are streams of others subscribed to: what they send before the take belongs to no take.
+        Only now are streams of others subscribed to: what they send before the take belongs to no take. ``make_room``
+        is called where the disk is full and says whether it made some; ``disk_full`` is set in any case.
         """
         for state, inlet in zip(self.streams, self._inlets, strict=True):
             if state.expected.of_others:
                 _open(state.expected, inlet)
-        writer = XdfWriter(path)
+
+        def full() -> bool:
+            self.disk_full = True
+            return make_room is not None and make_room()
+
+        writer = XdfWriter(path, make_room=full)
         self._writer = writer
-        self._probes_id = len(self.streams) + 1
+        self._probes_id, self._marks_id = len(self.streams) + 1, len(self.streams) + 2
         for state, header in zip(self.streams, self._headers, strict=True):
             writer.stream_header(state.stream_id, header)
         channels = tuple(
@@ -198,6 +146,17 @@ class Recorder:
                 source_id=f"flex-capture/{PROBES_NAME}",
             ),
         )
+        writer.stream_header(
+            self._marks_id,
+            build_header(
+                name=MARKERS_NAME,
+                content_type="Markers",
+                channels=tuple(Channel(label, "", "Marker") for label in MARKERS_LABELS),
+                rate_hz=0.0,
+                sample_format="string",
+                source_id=f"flex-capture/{MARKERS_NAME}",
+            ),
+        )
         self._spawn("puller", self._pull_all)
         self._spawn("disk-sync", self._sync_disk)
         for state, inlet in zip(self.streams, self._inlets, strict=True):
@@ -207,6 +166,31 @@ class Recorder:
     def all_delivered(self) -> bool:
         """Whether every stream has delivered a sample, but for those that may be silent."""
         return all(state.samples > 0 or state.expected.may_be_silent for state in self.streams)
+
+    def mark(self, event: Event) -> None:
+        """Write an event into ``FlexMarkers``; one that the disk refuses is noticed as every failed write is."""
+        if self._writer is None:
+            return
+        try:
+            self._writer.samples(self._marks_id, np.array([event.session_s]), [[event.marker]])
+            self._marks += 1
+        except TakeError as error:
+            self.failure = self.failure or str(error)
+
+    def noticed(self) -> list[Event]:
+        """Return what the threads noticed since the last call."""
+        events = []
+        while True:
+            try:
+                events.append(self._noticed.get_nowait())
+            except queue.Empty:
+                return events
+
+    def source_died(self, device: str) -> None:
+        """Take the next sample of each of the device's streams for the end of a gap."""
+        for state in self.streams:
+            if state.expected.device == device:
+                state.broken = state.samples > 0
 
     def drain(self, published: dict[str, int], grace_s: float, stop_s: float = -math.inf) -> list[str]:
         """Keep pulling until each stream has as many samples as were published; name those that have not.
@@ -244,6 +228,7 @@ class Recorder:
                         footer_xml(state.first_stamp_s, state.last_stamp_s, state.samples, state.offsets),
                     )
                 self._writer.stream_footer(self._probes_id, footer_xml(math.nan, math.nan, self._probes, []))
+                self._writer.stream_footer(self._marks_id, footer_xml(math.nan, math.nan, self._marks, []))
                 self._writer.sync()
             finally:
                 self._writer.close()
@@ -265,9 +250,22 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - a thread that dies must be seen by the operator
             self.failure = self.failure or f"the recorder failed: {type(error).__name__}: {error}"
 
+    def _notice(self, kind: str, text: str) -> None:
+        import pylsl
+
+        self._noticed.put(Event(session_s=pylsl.local_clock(), kind=kind, text=text))
+
     def _pull_all(self) -> None:
+        before_s = time.monotonic()
         while True:
             last_round = self._stop_pulling.is_set()
+            now_s = time.monotonic()
+            if now_s - before_s > _STALL_S:
+                self._notice(
+                    "recorder_stalled",
+                    f"the recorder stood still for {now_s - before_s:.1f} s; devices kept what they sent meanwhile",
+                )
+            before_s = now_s
             for state, inlet in zip(self.streams, self._inlets, strict=True):
                 if not state.gone:
                     self._pull(state, inlet)
@@ -286,7 +284,7 @@ class Recorder:
                 if len(stamps) == 0:
                     return
                 self._writer.samples(state.stream_id, stamps, values)
-                _account(state, values, stamps)
+                self._account(state, values, stamps)
         except pylsl.util.LostError:
             state.gone = True
         except (ValueError, RuntimeError):
@@ -294,18 +292,27 @@ class Recorder:
                 raise
             state.gone = True  # what cannot be read of one stranger must not end the recording of all
 
+    def _account(self, state: StreamState, values: Any, stamps: Any) -> None:
+        if state.broken:
+            state.broken = False
+            if not state.expected.name.endswith(CLOCK_SUFFIX):
+                gap_s = float(stamps[0]) - state.last_stamp_s
+                self._notice("gap", f"stream '{state.expected.name}' has a gap of {gap_s:.2f} s; it is back")
+        state.account(values, stamps)
+
     def _probe(self, state: StreamState, inlet: Any) -> None:
         assert self._writer is not None
         previous: ClockProbe | None = None
         import pylsl
 
-        look_again_s = time.monotonic() + _RENEW_AFTER_S
+        look_again_s = time.monotonic() + RENEW_AFTER_S
         while not self._stop_probing.is_set():
             if state.seems_lost() and time.monotonic() > look_again_s:
                 inlet = self._renewed(state, inlet)
-                look_again_s = time.monotonic() + _RENEW_AFTER_S
+                look_again_s = time.monotonic() + RENEW_AFTER_S
             probe = probe_clock(inlet, 1.0)
             if probe is not None and probe.differs_from(previous):
+                self._note_jump(state, previous, probe)
                 previous = probe
                 state.last_probe_s = time.monotonic()
                 self._writer.clock_offset(state.stream_id, probe.host_s, probe.offset_s)
@@ -314,6 +321,17 @@ class Recorder:
                 state.offsets.append((probe.host_s, probe.offset_s))
                 self._probes += 1
             self._stop_probing.wait(_PROBE_PERIOD_S)
+
+    def _note_jump(self, state: StreamState, before: ClockProbe | None, now: ClockProbe) -> None:
+        """Notice a clock of a host that was set, or a host that was started anew."""
+        if before is None or state.expected.name.endswith(CLOCK_SUFFIX):
+            return
+        jump_s = now.offset_s - before.offset_s
+        spread_s = sum(trip_s for trip_s in (before.round_trip_s, now.round_trip_s) if math.isfinite(trip_s))
+        if abs(jump_s) > _CLOCK_JUMP_S + spread_s:
+            self._notice(
+                "clock_jump", f"the clock of the host of stream '{state.expected.name}' jumped by {-jump_s:.3f} s"
+            )
 
     def _renewed(self, state: StreamState, inlet: Any) -> Any:
         """Return a new inlet for a stream of others that is back; ``inlet`` where it is not.
@@ -356,26 +374,3 @@ def _open(stream: ExpectedStream, inlet: Any) -> None:
 
 def _not_opened(stream: ExpectedStream, error: Exception) -> DeviceError:
     return DeviceError(f"stream '{stream.name}' of device '{stream.device}' cannot be opened ({error})")
-
-
-def _account(state: StreamState, values: Any, stamps: np.ndarray[Any, np.dtype[np.float64]]) -> None:
-    """Count samples and, by the counter, losses."""
-    state.samples += len(stamps)
-    state.last_seen_s = time.monotonic()
-    state.last_stamp_s = float(stamps[-1])
-    if math.isnan(state.first_stamp_s):
-        state.first_stamp_s = float(stamps[0])
-    counting = state.expected.counting
-    if counting is None or values.dtype == object:
-        return
-    column = values[:, counting.column]
-    counts = column[np.abs(column) < _MOST_COUNTS].astype(np.int64)  # others may send anything
-    if not len(counts):
-        return
-    before = counts[0] - 1 if state.last_count is None else state.last_count
-    steps = np.diff(counts, prepend=before)
-    if counting.modulus:
-        steps %= counting.modulus
-        steps[steps > counting.modulus // 2] = 1  # a device that counts anew, not a loss of half its counter
-    state.lost += int(np.sum(np.maximum(steps - 1, 0)))
-    state.last_count = int(counts[-1])

@@ -121,6 +121,8 @@ def _one_set(session: _Session, planned: PlannedSet) -> bool:
     if outcome.folder is None or outcome.code == INTERRUPTED:
         raise KeyboardInterrupt
     session.rested_from_s, session.last_take = outcome.stopped_s, outcome.folder
+    if outcome.ending:
+        return False
     return _settle(session, planned, outcome.folder)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from capture.recorder import ExpectedStream
 from capture.stream_description import describe
+from capture.stream_state import ExpectedStream
 from capture.visible_streams import SeenStream, matching_streams, shown, visible_streams
 from drivers.publish import clock_source_id
 from lab.errors import DeviceError, FlexCaptureError, RigError

@@ -11,6 +11,7 @@ from capture.take_json import closing_record, read_anchor
 from lab.errors import TakeError
 from lab.take import TakeRecord
 from storage.checksums import write_sums
+from storage.reserve import give_up_reserve, make_room
 from storage.take_folder import finish_part, streams_path, write_record
 
 _STOP_GRACE_S: Final = 10.0
@@ -21,14 +22,18 @@ def finish_take(running: RunningTake, record: TakeRecord, reason: str) -> Finish
     """Stop, drain, close and seal. Nothing that arrived is given up, whatever has failed."""
     folder, stopped = running.folder, read_anchor()
     running.note("stop", reason)
+    full = any(event.kind == "disk_full" for event in running.events)
+    (make_room if full else give_up_reserve)(folder)  # closing takes room
+    for device in running.devices:
+        if device.state != "up":
+            device.process.give_up(f"device '{device.name}' was not back when the take ended")
     for process in running.processes:
         process.send(Stop())
     for process in wait_until(running.processes, lambda process: process.stopped is not None, _STOP_GRACE_S):
         running.fail("device_failed", f"device '{process.device}' did not stop within {_STOP_GRACE_S:.0f} s")
     running.hear_devices()
-    published: dict[str, int] = {}
-    for process in running.processes:
-        published |= process.stopped.published if process.stopped is not None else process.progress.published
+    running.hear_recorder()
+    published = running.published()
     if running.recorder.failure is None:
         for problem in running.recorder.drain(published, _DRAIN_GRACE_S, stopped.session_s):
             running.fail("tail_lost", problem)

@@ -15,17 +15,19 @@ from capture.device_process import DeviceProcess, close_all
 from capture.device_start import expected_streams, wait_for_devices, wait_for_subscriptions
 from capture.interruption import Interruption
 from capture.lsl_settings import configure_lsl, lsl_configuration
+from capture.marker_outlet import MarkerOutlet
 from capture.messages import Start
 from capture.recorder import Recorder
 from capture.running_take import FinishedTake, RunningTake, TakePlan
 from capture.stream_check import check_streams
 from capture.streams_of_others import find_streams_of_others
+from capture.supervision import SupervisedDevice
 from capture.take_close import finish_take
 from capture.take_json import opening_record
 from capture.take_watch import run_until_stopped
 from capture.worker import WorkerTask
 from lab.errors import DeviceError, TakeError
-from lab.take import Event
+from storage.reserve import hold_reserve, make_room
 from storage.take_folder import create_take, part_path, streams_path, write_record
 
 _LEAD_S: Final = 0.5
@@ -55,6 +57,7 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
             specs = {process.device: process.specs for process in processes}
             specs |= {stream.device: (stream.spec,) for stream in of_others if stream.spec is not None}
             check_streams(plan.rig, specs)
+            markers = MarkerOutlet(f"{plan.subject}-{plan.session}")
             recorder = Recorder([*expected, *of_others])
             recorder.connect(plan.rig.rig.wait_s)
             wait_for_subscriptions(processes)
@@ -72,7 +75,8 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
         interruption.defer()
         made = _missing_folders(plan.raw / plan.subject / plan.session)
         folder = create_take(plan.raw, plan.subject, plan.session, plan.action.id)
-        return _record(RunningTake(plan, console, interruption, processes, recorder, folder), made)
+        devices = [SupervisedDevice(process, specs=process.specs) for process in processes]
+        return _record(RunningTake(plan, console, interruption, devices, recorder, folder, markers), made)
     finally:
         close_all(processes)
 
@@ -89,13 +93,18 @@ def _record(running: RunningTake, made: list[Path]) -> FinishedTake:
         truth = folder / TRUTH_FOLDER if plan.truth else None
         if truth is not None:
             truth.mkdir()
-        running.recorder.start(part_path(streams_path(folder)))
-        t0_s = local_clock() + _LEAD_S
+        hold_reserve(folder)
+        running.recorder.start(part_path(streams_path(folder)), lambda: make_room(folder))
+        running.note("session", f"{plan.subject} {plan.session}")
+        running.note("action", f"{plan.action.id} {plan.action.name}")
+        running.note("take", folder.name)
         for remark in _remarks(running.processes):
             running.note("remark", remark)
-        running.events.append(Event(session_s=t0_s, kind="t0", text="replays and simulations play their first sample"))
+        t0_s = local_clock() + _LEAD_S
+        running.note("t0", "replays and simulations play their first sample", t0_s)
+        running.start = Start(t0_s, folder, truth)
         for process in running.processes:
-            process.send(Start(t0_s, folder, truth))
+            process.send(running.start)
         with running.console.waiting("waiting for every stream to deliver"):
             _wait_for_first_samples(running)
         announced = True

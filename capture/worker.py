@@ -11,7 +11,6 @@ import queue
 import signal
 import threading
 import time
-import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final
@@ -25,6 +24,8 @@ _PROGRESS_PERIOD_S: Final = 0.2
 _ORPHAN_GRACE_S: Final = 1.5
 _STOP_GRACE_S: Final = 1.0
 _IDLE_S: Final = 0.001
+#: The last words of a worker wait this long for a recorder that does not read.
+_LAST_WORDS_S: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class _Worker:
         self._task = task
         self._pipe = pipe
         self._inbox: queue.Queue[Any] = queue.Queue()
+        self._outbox: queue.Queue[FromWorker | None] = queue.Queue()
+        self._sender = threading.Thread(target=self._send, name="to-recorder", daemon=True)
+        self._sender.start()
         self._orphaned = threading.Event()
         self._driver: Any = None
         self._publishers: dict[str, Any] = {}
@@ -89,20 +93,34 @@ class _Worker:
             self._work()
 
     def say(self, message: FromWorker) -> None:
+        """Let the recorder know; a recorder that has been stopped for a while holds up nothing here."""
+        if isinstance(message, Progress) and self._outbox.qsize() > 1:
+            return  # a newer one follows
+        self._outbox.put(message)
+
+    def _send(self) -> None:
         try:
-            self._pipe.send(message)
+            while (message := self._outbox.get()) is not None:
+                self._pipe.send(message)
         except OSError:
             self._orphaned.set()
 
     def close(self) -> None:
-        """Close files, device and outlets, whatever state they are in."""
-        for part in (self._files, self._driver):
-            if part is not None:
-                try:
-                    part.close()
-                except Exception:  # noqa: BLE001 - the other part must be closed as well
-                    traceback.print_exc()
+        """Close files, device and outlets, whatever state they are in.
+
+        Files that are still open here are of a device that failed: they keep their ``.part``, and what follows if the
+        device comes back goes into others.
+        """
+        # whatever one of them says at its end, the other must be closed as well
+        if self._files is not None:
+            with contextlib.suppress(Exception):
+                self._files.close(finished=False)
+        if self._driver is not None:
+            with contextlib.suppress(Exception):
+                self._driver.close()
         self._publishers.clear()
+        self._outbox.put(None)
+        self._sender.join(_LAST_WORDS_S)
         self._pipe.close()
 
     def _listen(self) -> None:
@@ -137,7 +155,7 @@ class _Worker:
                 if order.folder is None:
                     raise DeviceError(f"device '{self._task.device}' is a camera and has no folder for its video")
                 publisher = self._publishers[spec.name]
-                self._files = CameraFiles(order.folder, publisher.name, spec, publisher.publish)
+                self._files = CameraFiles(order.folder, publisher.name, spec, publisher.publish, order.piece)
         self._driver.start(TakeStart(self._task.device, order.t0_s, order.truth_folder))
         self._running, self._ended, self._next_progress_s = True, False, 0.0
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from typing import TYPE_CHECKING
 
 from lab.errors import TakeError
 from storage.atomic import sync_file
-from storage.os_errors import reason
+from storage.os_errors import is_full, reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -20,9 +22,13 @@ class AppendFile:
     appended survives the death of the process; what has been synced survives a power cut.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Create the file. Raises TakeError where it exists already or cannot be created."""
+    def __init__(self, path: Path, make_room: Callable[[], bool] | None = None) -> None:
+        """Create the file. Raises TakeError where it exists already or cannot be created.
+
+        ``make_room`` is called where the disk is full; if it returns True, the piece is tried again.
+        """
         self.path = path
+        self._make_room = make_room
         self._write_lock = threading.Lock()
         self._close_lock = threading.Lock()  # keeps the descriptor alive during a sync
         self._size = 0
@@ -51,7 +57,7 @@ class AppendFile:
                     f"{self.path} ends in a broken piece that could not be removed; nothing more is written."
                 )
             try:
-                self._write_all(piece)
+                self._write_with_room(piece)
             except OSError as error:
                 self._cut_back()
                 raise TakeError(
@@ -63,12 +69,23 @@ class AppendFile:
                 raise
             self._size += len(piece)
 
+    def _write_with_room(self, piece: bytes) -> None:
+        try:
+            self._write_all(piece)
+        except OSError as error:
+            if self._make_room is None or not is_full(error):
+                raise
+            self._cut_back()
+            if self._damaged or not self._make_room():
+                raise
+            self._write_all(piece)
+
     def _write_all(self, piece: bytes) -> None:
         written = self._file.write(piece)
         while written < len(piece):  # a short write: a full disk accepts what fits, a signal may interrupt
             more = self._file.write(memoryview(piece)[written:])
             if not more:
-                raise OSError(0, "the system accepts no more bytes")
+                raise OSError(errno.ENOSPC, "the system accepts no more bytes")
             written += more
 
     def _cut_back(self) -> None:

@@ -19,6 +19,7 @@ from storage.append_file import AppendFile
 from storage.os_errors import reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 MAGIC: Final = b"FLEXFRAM"
@@ -69,11 +70,11 @@ class FrameRecords:
 class FrameRecordWriter:
     """A ``.frames`` file in the making. Raises TakeError where it exists or cannot be written."""
 
-    def __init__(self, path: Path) -> None:
-        """Create the file and write its header."""
+    def __init__(self, path: Path, make_room: Callable[[], bool] | None = None) -> None:
+        """Create the file and write its header; ``make_room`` is called where the disk is full, as by AppendFile."""
         self.path = path
         self.count = 0
-        self._file = AppendFile(path)
+        self._file = AppendFile(path, make_room)
         start = _HEADER.pack(MAGIC, VERSION, _HEADER.size, RECORD.itemsize, 0)[:-4]
         try:
             self._file.append(start + struct.pack("<I", zlib.crc32(start)))

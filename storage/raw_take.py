@@ -12,7 +12,15 @@ import numpy.typing as npt
 
 from lab.errors import FileFormatError, TakeError
 from lab.recorded import RecordedStream, RecordedTake
-from lab.streams import CLOCK_LABELS, CLOCK_SUFFIX, FRAME_LABELS, PROBES_LABELS, PROBES_NAME
+from lab.streams import (
+    CLOCK_LABELS,
+    CLOCK_SUFFIX,
+    FRAME_LABELS,
+    MARKERS_LABELS,
+    MARKERS_NAME,
+    PROBES_LABELS,
+    PROBES_NAME,
+)
 from storage.checksums import digest_of
 from storage.marks_file import read_marks
 from storage.raw_view import read_view
@@ -31,8 +39,8 @@ def read_raw_take(folder: Path) -> RecordedTake:
     """Read a closed take.
 
     ``.clock`` streams and ``FlexClockProbes`` appear within the streams they belong to, cameras' streams within the
-    views. Streams of others have the name that ``take.json`` gives them, and are no views, whatever they send: their
-    pictures are elsewhere. What was damaged or missing stands in the
+    views, ``FlexMarkers`` in the events of ``take.json``. Streams of others have the name that ``take.json`` gives
+    them, and are no views, whatever they send: their pictures are elsewhere. What was damaged or missing stands in the
     notes. Raises TakeError, naming the folder and the next step, where the take cannot be read at all.
     """
     record = read_record(folder)
@@ -103,8 +111,10 @@ def _recorded_streams(file: XdfFile, notes: list[str]) -> list[RecordedStream]:
     clocks = {stream.name: stream for stream in usable if _is_clock(stream, names)}
     probes = [stream for stream in usable if _is_probes(stream)]
     ordinary = [
-        stream for stream in usable if not _is_probes(stream) and clocks.get(stream.name) is not stream
-    ]  # fmt: skip
+        stream
+        for stream in usable
+        if not _is_probes(stream) and not is_markers(stream) and clocks.get(stream.name) is not stream
+    ]
     round_trips = _round_trips(probes)
     shared = {name for name, count in Counter(stream.name for stream in ordinary).items() if count > 1}
     notes.extend(f"Several streams are called '{name}'; their ids are added to their names." for name in sorted(shared))
@@ -136,6 +146,11 @@ def _is_clock(stream: XdfStream, names: set[str]) -> bool:
 
 def _is_probes(stream: XdfStream) -> bool:
     return stream.name == PROBES_NAME and _labels(stream) == PROBES_LABELS and stream.format == "double64"
+
+
+def is_markers(stream: XdfStream) -> bool:
+    """Tell the recorder's own ``FlexMarkers``, whose events stand in ``take.json`` as well."""
+    return stream.name == MARKERS_NAME and _labels(stream) == MARKERS_LABELS and stream.format == "string"
 
 
 def _round_trips(probes: list[XdfStream]) -> _ROUND_TRIPS:

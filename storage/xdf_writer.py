@@ -19,6 +19,7 @@ from storage.append_file import AppendFile
 from storage.xdf_header import NUMPY_TYPES, parse_header
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 MAGIC: Final = b"XDF:"
@@ -36,11 +37,16 @@ class XdfWriter:
     Raises TakeError where the file exists, cannot be created, or a write fails; what was written before stays readable.
     """
 
-    def __init__(self, path: Path, created: datetime | None = None) -> None:
-        """Create the file and write its FileHeader; ``created`` is now where not given."""
+    def __init__(
+        self, path: Path, created: datetime | None = None, make_room: Callable[[], bool] | None = None
+    ) -> None:
+        """Create the file and write its FileHeader; ``created`` is now where not given.
+
+        ``make_room`` is called where the disk is full, from the thread that writes; True has the chunk tried again.
+        """
         self.path = path
         self._streams: dict[int, tuple[np.dtype[Any] | None, int]] = {}
-        self._file = AppendFile(path)
+        self._file = AppendFile(path, make_room)
         moment = (created or datetime.now(timezone.utc)).isoformat(timespec="seconds")
         xml = f'<?xml version="1.0"?><info><version>1.0</version><datetime>{moment}</datetime></info>'
         try:

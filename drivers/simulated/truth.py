@@ -8,6 +8,7 @@ and ``{"lost": [first, last]}`` a packet that did not.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,13 +20,15 @@ class TruthFile:
     """An open truth file; each line is handed to the operating system at once.
 
     It is created, never overwritten. A file of the very same header is continued: the device died and came back
-    within its take. Raises DeviceError where a file of another take is there or none can be written.
+    within its take. Raises DeviceError where a file of another take is there or none can be written. A disk that is
+    full later ends the truth, not the device.
     """
 
     def __init__(self, folder: Path, device: str, header: dict[str, Any]) -> None:
         path = folder / f"{device}.jsonl"
         line = json.dumps(header) + "\n"
         self._file: TextIO
+        self._ended = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if path.exists() and _starts_with(path, line):
@@ -54,10 +57,15 @@ class TruthFile:
 
     def close(self) -> None:
         """Close the file; may be called more than once."""
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def _write(self, row: dict[str, Any]) -> None:
-        self._file.write(json.dumps(row) + "\n")
+        if not self._ended:
+            try:
+                self._file.write(json.dumps(row) + "\n")
+            except OSError:
+                self._ended = True
 
 
 def _starts_with(path: Path, line: str) -> bool:

@@ -50,6 +50,10 @@ class Operator:
         """Press Ctrl-C, which goes to all processes of the terminal."""
         os.killpg(self._process.pid, signal.SIGINT)
 
+    def is_asked_to_end(self) -> None:
+        """Send what a system sends to a program that shall end."""
+        self._process.terminate()
+
     def leaves(self, timeout_s: float = 60.0) -> int:
         """Wait for the end and return the exit code."""
         deadline_s = time.monotonic() + timeout_s

@@ -115,3 +115,36 @@ def test_existing_files_are_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(TakeError):
         CameraFiles(tmp_path, "view1", SPEC, Rows().publish)
     assert (tmp_path / "view1.frames.part").read_bytes() == b"somebody's"
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_camera_that_comes_back_goes_on_beside_what_it_wrote(tmp_path: Path, reset: bool) -> None:
+    rows = Rows()
+    first = CameraFiles(tmp_path, "view1", SPEC, rows.publish)
+    for number in range(3):
+        first.put(frame(number))
+    first.close(finished=False)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert sorted(path.name for path in before) == ["view1.frames.part", "view1.mov.part"]
+    second = CameraFiles(tmp_path, "view1", SPEC, rows.publish, 2)
+    for number in (30, 31):
+        second.put(frame(number, (number - 30) / 10 if reset else None))
+    second.close()
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert [row[3] for row in rows] == [0, 100_000, 200_000, 3_000_000, 3_100_000]  # one time for the whole take
+    assert read_video_index(tmp_path / "view1-2.mov.part").pts_us.tolist() == [3_000_000, 3_100_000]
+    assert read_frame_records(tmp_path / "view1-2.frames.part").rows["frame_id"].tolist() == [30, 31]
+
+
+def test_frames_leave_the_last_of_the_disk_to_the_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = Rows()
+    files = CameraFiles(tmp_path, "view1", SPEC, rows.publish)
+    room = itertools.chain([10**9, camera_files.LEFT_BY_FRAMES_BYTES], itertools.repeat(10**9))
+    monkeypatch.setattr(camera_files, "free_bytes", lambda folder: next(room))
+    for number in range(3):
+        files.put(frame(number))
+    files.close()
+    assert [row[4] for row in rows] == [True, False, True]
+    assert read_frame_records(tmp_path / "view1.frames").kept.tolist() == [True, False, True]
+    assert read_video_index(tmp_path / "view1.mov").pts_us.tolist() == [0, 200_000]
+    assert "the disk is full" in files.problems[0]

@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 import pyxdf
 
+from lab.streams import MARKERS_NAME
 from small_rigs import CAMERA, EMG, MOCAP
 from storage.checksums import verify_sums
 from storage.raw_take import read_raw_take
-from storage.take_folder import list_takes
+from storage.take_folder import list_takes, read_record
 from storage.xdf_reader import read_xdf
 
 
@@ -49,11 +50,15 @@ def test_one_squat_end_to_end(
     # nothing that was published is missing, and other people's reader agrees on every value and stamp
     ours = {stream.stream_id: stream for stream in read_xdf(take / "streams.xdf").streams}
     theirs, _ = pyxdf.load_xdf(take / "streams.xdf", synchronize_clocks=False, dejitter_timestamps=False)
-    assert len(theirs) == len(ours) == 6
+    assert len(theirs) == len(ours) == 7
     for stream in theirs:
         own = ours[stream["info"]["stream_id"]]
         assert (stream["time_stamps"] == own.stamps).all()
         np.testing.assert_array_equal(np.asarray(stream["time_series"]), own.values)
+    (markers,) = (stream for stream in ours.values() if stream.name == MARKERS_NAME)
+    assert [(stamp, text) for stamp, (text,) in zip(markers.stamps.tolist(), markers.values.tolist(), strict=True)] == [
+        (event.session_s, event.marker) for event in read_record(take).events
+    ]
     recorded = read_raw_take(take)
     for stream in recorded.streams:
         truth = [json.loads(line) for line in (take / "truth" / f"{stream.name}.jsonl").read_text().splitlines()[1:]]

@@ -10,7 +10,8 @@ import pylsl
 import pytest
 import pyxdf
 
-from capture.recorder import ExpectedStream, Recorder
+from capture.recorder import Recorder
+from capture.stream_state import ExpectedStream
 from drivers.publish import FramePublisher, SampledPublisher
 from lab.errors import DeviceError
 from lab.streams import COUNTER_MODULUS, FRAME_LABELS, PROBES_NAME, Channel, Chunk, StreamSpec, VideoFormat

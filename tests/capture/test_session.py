@@ -206,3 +206,20 @@ def test_a_device_that_does_not_come_is_told_and_the_set_offered_again(
         assert person.leaves() == 0
         assert "Traceback" not in person.shown
     assert not (tmp_path / "flex-data" / "raw").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_session_that_is_asked_to_end_in_a_take_closes_the_take_and_ends(
+    lab: tuple[object, ...], tmp_path: Path
+) -> None:
+    with operator(tmp_path, *lab) as person:
+        person.sees("[q] quit")
+        person.types(" ")
+        person.sees("Enter stops the take")
+        person.is_asked_to_end()
+        person.sees("the same command goes on with")
+        assert person.leaves() in {0, 1}
+    (take,) = list_takes(tmp_path / "flex-data" / "raw")
+    assert verify_sums(take) == []
+    assert read_record(take).stop_reason == "interrupted"

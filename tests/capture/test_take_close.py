@@ -10,6 +10,7 @@ from capture.interruption import Interruption
 from capture.recorder import Recorder
 from capture.rig_file import load_rig
 from capture.running_take import RunningTake, TakePlan
+from capture.supervision import SupervisedDevice
 from capture.take_close import finish_take
 from capture.take_json import opening_record
 from capture.worker import WorkerTask
@@ -21,7 +22,7 @@ def test_a_device_that_dies_while_it_is_stopped_is_a_failure(tmp_path: Path) -> 
     folder = create_take(tmp_path / "raw", "S12", "s1", "A16")
     plan = TakePlan("S12", "s1", ACTIONS["A16"], None, None, 1, tmp_path / "raw", load_rig(None), None, truth=False)
     dying = DeviceProcess(WorkerTask("mocap", "no.such.driver", {}, "run", ""))
-    running = RunningTake(plan, Console(), Interruption(), [dying], Recorder([]), folder)
+    running = RunningTake(plan, Console(), Interruption(), [SupervisedDevice(dying)], Recorder([]), folder)
     running.recorder.start(part_path(streams_path(folder)))
     finished = finish_take(running, opening_record(running), "operator")
     assert any("no driver 'no.such.driver'" in sentence for sentence in finished.failures)

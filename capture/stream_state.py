@@ -1,0 +1,108 @@
+"""What the recorder expects of a stream, and what it has seen of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from drivers.publish import counting_channel
+from lab.streams import CountingChannel, StreamSpec
+
+#: A clock is probed every two seconds; a stream of others without an answer for this long is looked for.
+RENEW_AFTER_S: Final = 6.0
+_MOST_COUNTS: Final = 2**62
+
+
+@dataclass(frozen=True)
+class ExpectedStream:
+    """A stream the recorder waits for: found by ``source_id``, never by name alone.
+
+    ``spec`` is None for a ``.clock`` stream. ``info`` is set for a stream of others, which was found already: its
+    ``counter`` is the channel that counts its samples, if it has one. One that ``may_be_silent`` holds up no take.
+    """
+
+    name: str
+    device: str
+    source_id: str
+    spec: StreamSpec | None
+    info: Any = None
+    counter: CountingChannel | None = None
+    may_be_silent: bool = False
+
+    @property
+    def of_others(self) -> bool:
+        """Whether somebody else publishes it."""
+        return self.info is not None
+
+    @property
+    def counting(self) -> CountingChannel | None:
+        """The channel that counts its samples; None for a stream that has none, such as ``.clock``."""
+        if self.of_others:
+            return self.counter
+        return None if self.spec is None else counting_channel(self.spec)
+
+
+@dataclass
+class StreamState:
+    """What is known of a stream while it is recorded; read by the console, written by the puller.
+
+    ``broken`` is set when its source died: the next sample ends a gap.
+    """
+
+    stream_id: int
+    expected: ExpectedStream
+    rate_hz: float
+    samples: int = 0
+    lost: int = 0
+    first_stamp_s: float = math.nan
+    last_stamp_s: float = math.nan
+    last_seen_s: float = math.nan
+    last_count: int | None = None
+    gone: bool = False
+    last_probe_s: float = math.nan
+    uid: str = ""
+    broken: bool = False
+    offsets: list[tuple[float, float]] = field(default_factory=list)
+
+    def is_before(self, session_s: float) -> bool:
+        """Whether this is a regular stream of others that will yet send what it sampled before ``session_s``."""
+        offset_s = self.offsets[-1][1] if self.offsets else 0.0
+        coming = self.expected.of_others and not self.expected.may_be_silent and not self.gone
+        return coming and self.last_stamp_s + offset_s < session_s
+
+    def seems_lost(self) -> bool:
+        """Whether this is a stream of others that has not answered for long, or should have sent something."""
+        now_s = time.monotonic()
+        silent = not self.expected.may_be_silent and now_s - self.last_seen_s > RENEW_AFTER_S
+        return self.expected.of_others and (silent or now_s - self.last_probe_s > RENEW_AFTER_S)
+
+    def rate_measured_hz(self) -> float:
+        """Return samples a second over the whole take so far, from stamps; NaN before there are two."""
+        span_s = self.last_stamp_s - self.first_stamp_s
+        return (self.samples - 1) / span_s if self.samples > 1 and span_s > 0 else math.nan
+
+    def account(self, values: Any, stamps: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+        """Count samples and, by the counter, losses."""
+        self.samples += len(stamps)
+        self.last_seen_s = time.monotonic()
+        self.last_stamp_s = float(stamps[-1])
+        if math.isnan(self.first_stamp_s):
+            self.first_stamp_s = float(stamps[0])
+        counting = self.expected.counting
+        if counting is None or values.dtype == object:
+            return
+        column = values[:, counting.column]
+        counts = column[np.abs(column) < _MOST_COUNTS].astype(np.int64)  # others may send anything
+        if not len(counts):
+            return
+        before = counts[0] - 1 if self.last_count is None else self.last_count
+        steps = np.diff(counts, prepend=before)
+        if counting.modulus:
+            steps %= counting.modulus
+            steps[steps > counting.modulus // 2] = 1  # a device that counts anew, not a loss of half its counter
+        self.lost += int(np.sum(np.maximum(steps - 1, 0)))
+        self.last_count = int(counts[-1])
