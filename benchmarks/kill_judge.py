@@ -7,8 +7,8 @@ lives ``SURVIVE_S`` longer; the next ``record`` closes the take by itself, and t
 checksums are right.
 
 After the stop a device's truth goes on, though nothing of it belongs to the take: where take.json does not say when the
-stop was, nothing is demanded that arrived later than ``GRACE_S`` before the take's length was over. ``Killing`` does one
-kill; ``tests/faults`` uses it as ``benchmarks/recorder.py`` does.
+stop was, nothing is demanded that arrived later than ``GRACE_S`` before the take's length was over. ``Killing`` does
+one kill; ``tests/faults`` uses it as ``benchmarks/recorder.py`` does.
 """
 
 from __future__ import annotations
