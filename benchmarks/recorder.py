@@ -15,10 +15,12 @@ import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kill_judge import SMALL_RIG, Killing, Verdict
+from long_recording import record_long
 from side_by_side import PUBLISHER, Round, record_both
+from take_cost import RECORDER, TakeCost, kept, measure, write_camera_rig
 from two_recorders import OURS, PEER, environment, labrecorder
 
 #: LabRecorder writes twice a second; a stop at a random moment between two of its writes is fair to both.
@@ -110,10 +112,71 @@ def kills(asked: argparse.Namespace) -> None:
                 )
 
 
+def cameras(asked: argparse.Namespace) -> None:
+    """Print what five cameras at 1080p and 60 frames/s cost the recording side, and that nothing of them is lost."""
+    size: dict[str, Any] = {"width": 1920, "height": 1080, "rate_hz": 60.0, "loop_s": 2.0}
+    if asked.quick:
+        size = {"width": 320, "height": 240, "rate_hz": 30.0, "loop_s": 0.5}
+    rig, size_kb = write_camera_rig(asked.work, **size)
+    seconds = 3.0 if asked.quick else asked.camera_seconds
+    cost = measure(asked.work / "out", environment(asked.work), ["--rig", str(rig), "--duration", str(seconds)])
+    print(
+        f"five loops of {size['width']}x{size['height']} at {size['rate_hz']:g} frames/s, {size_kb:.0f} kB a frame,"
+        f" sEMG and MoCap, for {seconds:g} s"
+    )
+    print(f"{'stream':10}{'kept':>9}{'lost':>7}{'a second':>11}")
+    for one in kept(cost.take):
+        print(f"{one.name:10}{one.count:>9}{one.lost:>7}{one.rate_hz:>11.2f}")
+    _print_take(cost)
+
+
+def waiting(asked: argparse.Namespace) -> None:
+    """Print how long the operator waits, with the packaged rig, and what its take costs."""
+    options = ["--reps", "1", "--duration", "3"] if asked.quick else []
+    if asked.quick:
+        rig = asked.work / "small.toml"
+        rig.write_text(SMALL_RIG, encoding="utf-8")
+        options += ["--rig", str(rig)]
+    print("the packaged rig" if not asked.quick else "a small rig")
+    _print_take(measure(asked.work / "out", environment(asked.work), options))
+
+
+def _print_take(cost: TakeCost) -> None:
+    print(f"{'process':10}{'of a core':>11}{'off main thread':>17}{'MB at first':>13}{'at last':>9}")
+    for name in sorted(cost.whole, key=lambda one: (one != RECORDER, one)):
+        first, last = cost.memory_mb[name]
+        print(f"{name:10}{cost.whole[name]:>11.3f}{cost.beside_main[name]:>17.3f}{first:>13.0f}{last:>9.0f}")
+    print(
+        f"recording side {cost.recording_side:.3f} of a core (the recorder, and the workers off their main threads),"
+        f" the devices {cost.devices:.3f}; over {cost.take_s:.1f} s of take"
+    )
+    print(
+        f"start to 'recording' {cost.start_s:.2f} s; stop to saved {cost.saved_s:.2f} s, to the verdict"
+        f" {cost.verdict_s:.2f} s; exit code {cost.code}"
+    )
+
+
+def hour(asked: argparse.Namespace) -> None:
+    """Print the recorder's memory over an hour of the mix, compressed unless ``--speed 1``."""
+    seconds, speed = (120.0, 40.0) if asked.quick else (3600.0, asked.speed)
+    found = record_long(asked.work, environment(asked.work), seconds, speed)
+    print(
+        f"{found.seconds:g} s of the mix at {speed:g} times real speed: {found.samples} samples, {found.lost} lost,"
+        f" {found.file_mb:.0f} MB"
+    )
+    print(f"{'of the time':>12}{'resident MB':>13}")
+    for share, resident_mb in found.memory_mb:
+        print(f"{share:>12.0%}{resident_mb:>13.1f}")
+    print(f"growth in the second half {found.growth_mb:+.2f} MB; probes of clocks and the display went at real speed")
+
+
 FIGURES: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "cost": cost,
     "tail": tail,
     "kills": kills,
+    "cameras": cameras,
+    "waiting": waiting,
+    "hour": hour,
 }
 
 
@@ -121,12 +184,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table a figure."""
     parser = argparse.ArgumentParser(description="Figures of the recorder, beside LabRecorder's where it has them.")
     parser.add_argument("--work", type=Path, help="folder for what is recorded; a temporary one if not given")
-    parser.add_argument("--figures", nargs="+", choices=list(FIGURES), default=list(FIGURES))
+    parser.add_argument(
+        "--figures", nargs="+", choices=list(FIGURES), default=[name for name in FIGURES if name != "hour"]
+    )
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes; the figures mean little")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the recordings of the cost")
     parser.add_argument("--rounds", type=int, default=3, help="recordings of the cost")
     parser.add_argument("--ends", type=int, default=10, help="stops, and kills, of the tail")
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--camera-seconds", type=float, default=30.0, help="length of the recording of five cameras")
+    parser.add_argument("--speed", type=float, default=20.0, help="of the hour; 1 takes an hour")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args(arguments)
     if labrecorder() is None:
