@@ -285,6 +285,8 @@ class Recorder:
                     return
                 self._writer.samples(state.stream_id, stamps, values)
                 self._account(state, values, stamps)
+                if available < most:
+                    return  # what has come meanwhile can wait for the next round
         except pylsl.util.LostError:
             state.gone = True
         except (ValueError, RuntimeError):

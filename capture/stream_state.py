@@ -68,6 +68,10 @@ class StreamState:
     broken: bool = False
     offsets: list[tuple[float, float]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Look once for the counter, which every piece is asked for."""
+        self._counting = self.expected.counting
+
     def is_before(self, session_s: float) -> bool:
         """Whether this is a regular stream of others that will yet send what it sampled before ``session_s``."""
         offset_s = self.offsets[-1][1] if self.offsets else 0.0
@@ -92,10 +96,13 @@ class StreamState:
         self.last_stamp_s = float(stamps[-1])
         if math.isnan(self.first_stamp_s):
             self.first_stamp_s = float(stamps[0])
-        counting = self.expected.counting
+        counting = self._counting
         if counting is None or values.dtype == object:
             return
         column = values[:, counting.column]
+        if self.last_count is not None and _counts_on(column, self.last_count + 1, counting.modulus):
+            self.last_count += len(column)
+            return
         counts = column[np.abs(column) < _MOST_COUNTS].astype(np.int64)  # others may send anything
         if not len(counts):
             return
@@ -106,3 +113,11 @@ class StreamState:
             steps[steps > counting.modulus // 2] = 1  # a device that counts anew, not a loss of half its counter
         self.lost += int(np.sum(np.maximum(steps - 1, 0)))
         self.last_count = int(counts[-1])
+
+
+def _counts_on(column: Any, first: int, modulus: int) -> bool:
+    """Whether these counts go on from ``first`` one by one, without a wrap: nearly always, so that it must be cheap."""
+    after = first + len(column)
+    if modulus and after > modulus:
+        return False
+    return bool((column == np.arange(first, after)).all())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -146,11 +147,17 @@ def _rows(stamps: npt.NDArray[np.float64], values: Any, dtype: np.dtype[Any], ch
         raise ValueError(f"values of shape {array.shape} should be ({len(stamps)}, {channels})")
     if not np.can_cast(array.dtype, dtype, "safe"):
         raise ValueError(f"values of type {array.dtype} would be changed by the stream's format {dtype}")
-    rows = np.empty(len(stamps), dtype=[("size", "u1"), ("stamp", "<f8"), ("values", dtype, (channels,))])
+    rows = np.empty(len(stamps), _row_type(dtype, channels))
     rows["size"] = 8
     rows["stamp"] = stamps
     rows["values"] = array
     return rows.tobytes()
+
+
+@cache
+def _row_type(dtype: np.dtype[Any], channels: int) -> np.dtype[Any]:
+    """Return the type of a sample with its stamp; making it anew for every piece takes as long as filling it."""
+    return np.dtype([("size", "u1"), ("stamp", "<f8"), ("values", dtype, (channels,))])
 
 
 def _text_rows(stamps: npt.NDArray[np.float64], values: Any, channels: int) -> bytes:

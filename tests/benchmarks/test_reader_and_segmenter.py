@@ -7,19 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-RIG = """
-name = "two devices"
-[[device]]
-name = "mocap"
-driver = "simulated.mocap"
-[[device]]
-name = "view1"
-driver = "simulated.camera"
-rate_hz = 10.0
-width = 320
-height = 240
-"""
-
 
 def test_both_readers_give_the_same_values(tmp_path):
     from reader import BARE, OURS, READERS, write_synthetic
@@ -40,19 +27,6 @@ def test_readers_are_compared(tmp_path):
     rows = compare(path, rounds=1)
     assert rows.keys() == READERS.keys()
     assert all(row["seconds"] > 0 for row in rows.values())
-
-
-@pytest.mark.slow
-def test_the_cost_of_a_small_take(tmp_path):
-    from recorder_cost import RECORDER, measure
-
-    rig = tmp_path / "rig.toml"
-    rig.write_text(RIG, encoding="utf-8")
-    cost = measure(tmp_path / "out", ["--rig", str(rig), "--reps", "1"])
-    assert cost.code in {0, 1}
-    assert {RECORDER, "mocap", "view1"} <= cost.whole.keys()
-    assert all(cost.beside_main[name] <= cost.whole[name] for name in cost.whole)
-    assert 0 < cost.saved_s < cost.verdict_s
 
 
 def test_the_segmenter_alone(monkeypatch, capsys):
