@@ -19,7 +19,7 @@ from storage.atomic import temporary_files
 from storage.checksums import SUMS_NAME, listed_files, write_sums
 from storage.os_errors import reason
 from storage.raw_take import read_raw_take
-from storage.reserve import RESERVE_NAME
+from storage.reserve import reserve_files
 from storage.salvage_view import MergedView, bytes_to_copy, drop_pieces, merge_view, replaced_pieces
 from storage.salvage_xdf import ScannedXdf, salvage_xdf, scan_xdf
 from storage.take_folder import PART_SUFFIX, finish_part, part_path, read_record, streams_path, write_record
@@ -97,7 +97,7 @@ def _salvage(folder: Path, record: TakeRecord) -> list[str]:
 
 def _clear_up(folder: Path) -> None:
     """Remove what killed writers left half-written, and the room that the recorder held."""
-    for path in (*temporary_files(folder), folder / RESERVE_NAME):
+    for path in (*temporary_files(folder), *reserve_files(folder)):
         path.unlink(missing_ok=True)
 
 

@@ -22,8 +22,9 @@ def finish_take(running: RunningTake, record: TakeRecord, reason: str) -> Finish
     """Stop, drain, close and seal. Nothing that arrived is given up, whatever has failed."""
     folder, stopped = running.folder, read_anchor()
     running.note("stop", reason)
-    full = any(event.kind == "disk_full" for event in running.events)
-    (make_room if full else give_up_reserve)(folder)  # closing takes room
+    if any(event.kind == "disk_full" for event in running.events):
+        make_room(folder)  # what else fills the disk finds it full before the rest is given up
+    give_up_reserve(folder)  # closing takes room
     for device in running.devices:
         if device.state != "up":
             device.process.give_up(f"device '{device.name}' was not back when the take ended")

@@ -16,7 +16,7 @@ from capture.running_take import RunningTake
 from capture.stream_state import StreamState
 from capture.take_keys import TakeKeys
 from lab.streams import CLOCK_SUFFIX
-from storage.reserve import RESERVE_NAME
+from storage.reserve import RESERVE_PREFIX
 
 _POLL_S: Final = 0.05
 #: As often as the live table is drawn.
@@ -257,7 +257,7 @@ def _bytes_in(folder: Path) -> int:
     """Add up what the take has written so far; files are renamed while it ends."""
     total = 0
     for path in folder.iterdir():
-        if path.name != RESERVE_NAME:
+        if not path.name.startswith(RESERVE_PREFIX):
             with contextlib.suppress(FileNotFoundError):
                 total += path.stat().st_size
     return total

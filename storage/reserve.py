@@ -1,4 +1,7 @@
-"""Room on the disk that is held during a take, and given up so that its files can be closed when the disk is full."""
+"""Room on the disk that is held during a take, and given up so that its files can be closed when the disk is full.
+
+It is held in pieces: whatever else fills the disk may take the first that is given up, and then finds it full again.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,12 @@ from typing import Final
 from lab.errors import TakeError
 from storage.os_errors import reason
 
-RESERVE_NAME: Final = ".reserve"
+RESERVE_PREFIX: Final = ".reserve-"
 RESERVE_BYTES: Final = 32 << 20
+_PIECES: Final = 8
 _BLOCK_BYTES: Final = 1 << 20
-_OTHERS_FIRST_S: Final = 0.25
+#: So long others are given to find the disk full, before a piece is given up and after it.
+_OTHERS_S: Final = 0.25
 
 
 def hold_reserve(folder: Path) -> None:
@@ -23,37 +28,45 @@ def hold_reserve(folder: Path) -> None:
 
     The bytes are random, since some file systems store zeros without taking up room.
     """
-    path = folder / RESERVE_NAME
     try:
-        with path.open("xb", buffering=0) as file:
-            for _ in range(RESERVE_BYTES // _BLOCK_BYTES):
-                block = memoryview(os.urandom(_BLOCK_BYTES))
-                while block:
-                    block = block[file.write(block) or len(block) :]
+        for piece in range(_PIECES):
+            with (folder / f"{RESERVE_PREFIX}{piece}").open("xb", buffering=0) as file:
+                for _ in range(RESERVE_BYTES // _PIECES // _BLOCK_BYTES):
+                    block = memoryview(os.urandom(_BLOCK_BYTES))
+                    while block:
+                        block = block[file.write(block) or len(block) :]
     except OSError as error:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+        give_up_reserve(folder)
         raise TakeError(
             f"{folder} has no room for a take ({reason(error)}); free some, or record elsewhere with --out"
         ) from None
 
 
-def give_up_reserve(folder: Path) -> bool:
-    """Free the reserve; return whether there was one. Any process may call it, any number of times."""
-    try:
-        (folder / RESERVE_NAME).unlink()
-    except OSError:
-        return False
-    return True
+def give_up_reserve(folder: Path) -> None:
+    """Free all that is left of the reserve. Any process may call it, any number of times."""
+    for piece in reserve_files(folder):
+        with contextlib.suppress(OSError):
+            piece.unlink()
+
+
+def reserve_files(folder: Path) -> list[Path]:
+    """Return the files that hold the reserve of a take, those that are still there."""
+    return sorted(folder.glob(f"{RESERVE_PREFIX}*"))
 
 
 def make_room(folder: Path) -> bool:
-    """Give up the reserve because the disk is full; return whether there is room now.
+    """Give up as much of the reserve as it takes to have room on a full disk, and return whether there is some.
 
-    Whatever else fills the disk finds it full first, and ends, instead of taking the reserve as well.
+    A piece goes at a time: whatever else fills the disk finds it full again before the next, and ends.
     """
-    time.sleep(_OTHERS_FIRST_S)
-    return give_up_reserve(folder) or free_bytes(folder) > _BLOCK_BYTES
+    for piece in [None, *reserve_files(folder)]:
+        if piece is not None:
+            with contextlib.suppress(OSError):
+                piece.unlink(missing_ok=True)
+        time.sleep(_OTHERS_S)
+        if free_bytes(folder) > _BLOCK_BYTES:
+            return True
+    return False
 
 
 def free_bytes(folder: Path) -> int:

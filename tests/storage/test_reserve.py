@@ -8,20 +8,33 @@ from pathlib import Path
 import pytest
 
 from lab.errors import TakeError
-from storage import append_file
+from storage import append_file, reserve
 from storage.append_file import AppendFile
-from storage.reserve import RESERVE_BYTES, RESERVE_NAME, give_up_reserve, hold_reserve
+from storage.reserve import RESERVE_BYTES, give_up_reserve, hold_reserve, make_room, reserve_files
 
 
-def test_the_reserve_takes_up_room_and_is_given_up_once(tmp_path: Path) -> None:
+def test_the_reserve_takes_up_room_and_is_given_up(tmp_path: Path) -> None:
     hold_reserve(tmp_path)
-    reserve = tmp_path / RESERVE_NAME
-    assert reserve.stat().st_size == RESERVE_BYTES
-    if hasattr(reserve.stat(), "st_blocks"):
-        assert reserve.stat().st_blocks * 512 >= RESERVE_BYTES
-    assert give_up_reserve(tmp_path)
-    assert not give_up_reserve(tmp_path)
+    held = [path.stat() for path in reserve_files(tmp_path)]
+    assert sum(piece.st_size for piece in held) == RESERVE_BYTES
+    if hasattr(held[0], "st_blocks"):
+        assert sum(piece.st_blocks for piece in held) * 512 >= RESERVE_BYTES
+    give_up_reserve(tmp_path)
+    give_up_reserve(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_only_as_much_is_given_up_as_others_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hold_reserve(tmp_path)
+    whole = len(reserve_files(tmp_path))
+    monkeypatch.setattr(reserve, "_OTHERS_S", 0.0)
+    found = iter([0, 0, 1000, 4 << 20])  # full; somebody took the first piece, and then most of the second
+    monkeypatch.setattr(reserve, "free_bytes", lambda folder: next(found))
+    assert make_room(tmp_path)
+    assert len(reserve_files(tmp_path)) == whole - 3
+    monkeypatch.setattr(reserve, "free_bytes", lambda folder: 0)
+    assert not make_room(tmp_path)
+    assert not reserve_files(tmp_path)
 
 
 def test_without_a_folder_nothing_is_held(tmp_path: Path) -> None:
