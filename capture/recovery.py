@@ -116,6 +116,8 @@ def _let_close(take: Path, console: Console, wait_s: float) -> bool:
     """Wait until nobody writes into a take; return whether that is so."""
     if not is_being_written(take, _QUIET_S):
         return True
+    if not wait_s:
+        return False
     deadline_s = time.monotonic() + wait_s
     with console.waiting(f"{take} was just cut off; waiting for its devices to close"):
         while is_being_written(take, _QUIET_S):

@@ -116,7 +116,7 @@ def test_the_next_recording_recovers_first_and_offers_the_take_as_it_is(
         "record", "--subject", "S13", "--rig", rig, "--out", tmp_path / "out", "--yes", "--duration", 1
     )
     assert outcome.code in {0, 1}, outcome
-    assert outcome.out.index("cut off, and recovered") < outcome.out.index("recording")
+    assert outcome.out.index("cut off, and recovered") < outcome.out.index("SIMULATED")
     assert f"flex-capture resegment {take}" in outcome.out
     assert f"{unbegun} has no take.json" in outcome.out
     assert read_record(take).state == "recovered"
