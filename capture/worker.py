@@ -20,8 +20,9 @@ from lab.errors import DeviceError, FlexCaptureError
 from lab.streams import Chunk, Frame
 
 _PROGRESS_PERIOD_S: Final = 0.2
-#: A worker whose recorder has died ends itself after this, even if its device does not let go.
+#: A worker whose recorder has died ends itself after this, even if its device does not let go: in a take, and else.
 _ORPHAN_GRACE_S: Final = 1.5
+_IDLE_ORPHAN_GRACE_S: Final = 0.5
 _STOP_GRACE_S: Final = 1.0
 _IDLE_S: Final = 0.001
 #: The last words of a worker wait this long for a recorder that does not read.
@@ -130,7 +131,7 @@ class _Worker:
                 self._inbox.put(self._pipe.recv())
         except (EOFError, OSError):
             self._orphaned.set()
-        time.sleep(_ORPHAN_GRACE_S)
+        time.sleep(_ORPHAN_GRACE_S if self._running else _IDLE_ORPHAN_GRACE_S)
         os._exit(3)
 
     def _obey(self) -> None:
