@@ -101,15 +101,18 @@ def take_size(
     *,
     duration_s: float | None = None,
     measured_bytes_a_second: float | None = None,
+    unmeasured: Sequence[str] = (),
 ) -> TakeSize:
     """Estimate the next raw take of streams ``specs``.
 
     Bytes a second: as measured, else as in the takes ``past``, else streams as promised and video within what its codec
     and size can come to. Seconds: as the past takes lasted, else by the repetitions; ``duration_s`` ends it.
+    ``unmeasured`` names what was missing when it was measured.
     """
     if measured_bytes_a_second is not None:
         rate = Span(0.8 * measured_bytes_a_second, measured_bytes_a_second, 1.2 * measured_bytes_a_second)
         rate_basis = f"{size_in_words(measured_bytes_a_second)}/s measured"
+        rate_basis += f" without {', '.join(unmeasured)}" if unmeasured else ""
     elif past:
         rates = [take.bytes / take.seconds for take in past]
         rate = Span(min(rates), median(rates), max(rates))
