@@ -19,8 +19,8 @@ from storage.xdf_header import StreamHeader, parse_header
 _LOOK_S: Final = 0.5
 _DESCRIPTION_S: Final = 10.0
 _HIGHEST_RATE_HZ: Final = 1e6
-#: Below this an inlet's buffer, which liblsl measures in seconds, holds hardly a sample; with fewer than two, liblsl 1.18
-#: never comes back from pulling, nor the publisher from pushing.
+#: An inlet's buffer, which liblsl measures in seconds, holds hardly a sample below this; with fewer than two of them
+#: liblsl 1.18 never comes back from pulling.
 _LOWEST_RATE_HZ: Final = 0.01
 _MOST_NAMED: Final = 8
 _OURS: Final = "flex-capture/"
@@ -195,7 +195,7 @@ def _ask(entry: StreamEntry, stream: SeenStream) -> StreamHeader:
         )
     if 0 < header.rate_hz < _LOWEST_RATE_HZ:
         raise DeviceError(
-            f"stream '{entry.name}': {stream} claims {header.rate_hz:g} samples a second, which LSL cannot buffer; let its"
-            " publisher call it irregular (rate 0)"
+            f"stream '{entry.name}': {stream} claims {header.rate_hz:g} samples a second, which LSL cannot buffer; let"
+            " its publisher call it irregular (rate 0)"
         )
     return header
