@@ -103,7 +103,7 @@ def test_a_small_rig_is_ready_and_nothing_is_left(
     assert (row["channels"], row["lost"]) == (64, 0)
     assert abs(row["clock_offset_s"]) < 0.01
     assert report["disk"]["fits"]
-    assert "60 s assumed for 10 repetitions" in report["disk"]["basis"]
+    assert "60 to 80 s assumed for 10 repetitions" in report["disk"]["basis"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rig.toml"]
 
 
