@@ -201,7 +201,9 @@ def _hear(check: _Check) -> None:
     for process in check.processes:
         process.poll()
         if process.failure is not None:
-            check.absent.setdefault(process.device, process.failure.sentence)
+            sentence = process.failure.sentence
+            named = sentence if f"'{process.device}'" in sentence else f"device '{process.device}': {sentence}"
+            check.absent.setdefault(process.device, named)
         fill = process.progress.queue_fill
         check.queue_fill[process.device] = max(check.queue_fill.get(process.device, 0.0), fill)
     check.found(*check.absent.values(), code=_FAILED)
@@ -350,9 +352,11 @@ def _unfinished(check: _Check) -> list[Path]:
 def _room(check: _Check, specs: Sequence[StreamSpec], bytes_a_second: float) -> DiskRoom | None:
     raw = check.request.out / "raw"
     past = past_sizes(raw, check.rig)
-    whole = not check.absent and bytes_a_second > 0  # what did not play cannot be measured
+    if not specs and not past:
+        return None  # nothing is known of what will be written
+    measured = bytes_a_second if bytes_a_second > 0 else None
     try:
-        size = take_size(specs, past, _REPETITIONS, measured_bytes_a_second=bytes_a_second if whole else None)
+        size = take_size(specs, past, _REPETITIONS, measured_bytes_a_second=measured, unmeasured=sorted(check.absent))
         room = disk_room(raw, size)
     except OSError as error:
         check.found(f"{raw} cannot be looked at ({reason(error)}); check the disk, or name another with --out")

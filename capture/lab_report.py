@@ -88,12 +88,13 @@ class LabReport:
         else:
             for row in self.streams:
                 console.line(_plain(row))
+        wrap = console.interactive
         if self.room is not None and not self.room.problem:
-            console.line(self.room.sentence)
+            console.line(self.room.sentence, wrap=wrap)
         if self.free_memory_bytes is not None:
             console.line(f"{size_in_words(self.free_memory_bytes)} of memory are free")
         for finding in self.findings:
-            console.error(finding.sentence)
+            console.line(finding.sentence, style="bold red", wrap=wrap)
         console.line(self.verdict, style="bold red" if self.findings else "bold green")
 
     def as_json(self) -> str:
@@ -143,15 +144,11 @@ def _hz(rate_hz: float) -> str:
     return f"{rate_hz:.2f}".rstrip("0").rstrip(".") if rate_hz else "irregular"
 
 
-def _lost(row: StreamRow) -> str:
-    return "not counted" if row.lost is None else f"{row.lost:,}"
-
-
 def _clock(row: StreamRow) -> str:
     if math.isnan(row.clock_offset_s):
         return "no answer" if row.source_id else ""
-    trip = "" if math.isnan(row.round_trip_s) else f" (round trip {row.round_trip_s * 1e3:.2f})"
-    return f"{row.clock_offset_s * 1e3:+.3f}{trip}"
+    certain = "" if math.isnan(row.round_trip_s) else f" ±{row.round_trip_s / 2 * 1e3:.2f}"
+    return f"{row.clock_offset_s * 1e3:+.2f}{certain}"
 
 
 def _camera(row: StreamRow) -> str:
@@ -167,19 +164,24 @@ def _table(report: LabReport) -> Any:
     table = Table(title=f"{report.rig} · {report.listened_s:.0f} s", title_style="bold", expand=False)
     table.add_column("stream", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    for heading in ("promised Hz", "measured Hz", "channels", "samples", "lost", "clock offset ms", "video"):
-        table.add_column(heading, justify="right")
+    cameras = any(row.camera is not None for row in report.streams)
+    video = ("a frame", "queue") if cameras else ()
+    for heading in ("promised Hz", "measured Hz", "channels", "samples", "lost", "clock ms", *video):
+        table.add_column(heading, justify="right", no_wrap=heading == "clock ms")
     for row in report.streams:
+        camera = row.camera
+        size = "" if camera is None or math.isnan(camera.bytes_a_frame) else size_in_words(camera.bytes_a_frame)
+        fill = "" if camera is None else f"{camera.queue_fill:.0%}"
         table.add_row(
             Text(row.name),
             Text(row.state, style="green" if row.state in {"ok", "quiet"} else "bold red"),
             _hz(row.rate_promised_hz),
-            _rate(row),
+            "" if row.rate_promised_hz == 0 else _rate(row).partition(" to ")[0],
             str(row.channels or ""),
-            f"{row.samples:,}",
-            Text(_lost(row) if row.source_id else "", style="bold red" if row.lost else ""),
+            f"{row.samples:,}" if row.source_id else "",
+            Text("-" if row.lost is None else f"{row.lost:,}", style="bold red" if row.lost else ""),
             _clock(row),
-            _camera(row),
+            *((size, fill) if cameras else ()),
         )
     return table
 
@@ -190,7 +192,7 @@ def _plain(row: StreamRow) -> str:
     parts = [f"{row.channels} channels", f"promised {_hz(row.rate_promised_hz)} Hz", f"measured {_rate(row)}"]
     if row.rate_promised_hz == 0:
         parts = [f"{row.channels} channels", "irregular"]
-    parts += [f"{row.samples:,} samples", f"{_lost(row)} lost" if row.lost is not None else "losses not counted"]
+    parts += [f"{row.samples:,} samples", "losses not counted" if row.lost is None else f"{row.lost:,} lost"]
     parts += [f"clock offset {_clock(row)} ms" if not math.isnan(row.clock_offset_s) else "clock does not answer"]
     parts += [_camera(row)] if row.camera is not None else []
     return f"{row.state:<7} {row.name} [{row.source_id}]: {', '.join(part for part in parts if part)}"

@@ -210,7 +210,7 @@ def _stamps_problem(heard: HeardStream) -> str:
     typical_s = float(np.median(late_s))
     if abs(typical_s) > _STAMP_LIMIT_S:
         way = "behind" if typical_s > 0 else "ahead of"
-        return f"its stamps are {abs(typical_s):.4g} s {way} the clock of its computer"
+        return f"its stamps are {abs(typical_s):,.1f} s {way} the clock of its computer"
     if spec.rate_hz > 0:
         stamped, pulled = measure_rate(points[:, 0], points[:, 1]), measure_rate(points[:, 0], points[:, 2])
         if stamped is not None and pulled is not None:

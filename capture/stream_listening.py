@@ -178,8 +178,10 @@ def _not_there(stream: ExpectedStream, seen: Sequence[SeenStream], timeout_s: fl
 def _inlet(info: Any) -> Any:
     import pylsl
 
-    rate_hz = info.nominal_srate()
-    buffer_s = max(1, min(_INLET_BUFFER_S, int(_INLET_SAMPLES / max(rate_hz if math.isfinite(rate_hz) else 1.0, 1.0))))
+    rate_hz = max(info.nominal_srate(), 0.0)
+    buffer_s = max(1, min(_INLET_BUFFER_S, int(_INLET_SAMPLES / max(rate_hz, 1.0))))
+    if 0 < rate_hz < 1:  # with room for fewer than two samples liblsl 1.18 never comes back from pulling
+        buffer_s = int(_INLET_BUFFER_S / rate_hz)
     return pylsl.StreamInlet(info, max_buflen=buffer_s, recover=False, as_numpy=True)
 
 

@@ -19,6 +19,9 @@ from storage.xdf_header import StreamHeader, parse_header
 _LOOK_S: Final = 0.5
 _DESCRIPTION_S: Final = 10.0
 _HIGHEST_RATE_HZ: Final = 1e6
+#: An inlet's buffer, which liblsl measures in seconds, holds hardly a sample below this; with fewer than two of them
+#: liblsl 1.18 never comes back from pulling.
+_LOWEST_RATE_HZ: Final = 0.01
 _MOST_NAMED: Final = 8
 _OURS: Final = "flex-capture/"
 
@@ -189,5 +192,10 @@ def _ask(entry: StreamEntry, stream: SeenStream) -> StreamHeader:
     if header.rate_hz > _HIGHEST_RATE_HZ:
         raise DeviceError(
             f"stream '{entry.name}': {stream} claims {header.rate_hz:g} samples a second; correct its publisher"
+        )
+    if 0 < header.rate_hz < _LOWEST_RATE_HZ:
+        raise DeviceError(
+            f"stream '{entry.name}': {stream} claims {header.rate_hz:g} samples a second, which LSL cannot buffer; let"
+            " its publisher call it irregular (rate 0)"
         )
     return header

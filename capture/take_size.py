@@ -101,15 +101,18 @@ def take_size(
     *,
     duration_s: float | None = None,
     measured_bytes_a_second: float | None = None,
+    unmeasured: Sequence[str] = (),
 ) -> TakeSize:
     """Estimate the next raw take of streams ``specs``.
 
     Bytes a second: as measured, else as in the takes ``past``, else streams as promised and video within what its codec
     and size can come to. Seconds: as the past takes lasted, else by the repetitions; ``duration_s`` ends it.
+    ``unmeasured`` names what was missing when it was measured.
     """
     if measured_bytes_a_second is not None:
         rate = Span(0.8 * measured_bytes_a_second, measured_bytes_a_second, 1.2 * measured_bytes_a_second)
         rate_basis = f"{size_in_words(measured_bytes_a_second)}/s measured"
+        rate_basis += f" without {', '.join(unmeasured)}" if unmeasured else ""
     elif past:
         rates = [take.bytes / take.seconds for take in past]
         rate = Span(min(rates), median(rates), max(rates))
@@ -121,15 +124,20 @@ def take_size(
         lasted = [take.seconds_for(repetitions) for take in past]
         longest_s = max(lasted) if len(past) >= _ENOUGH_TAKES else max(*lasted, assumed.high)
         seconds = Span(min(lasted), median(lasted), longest_s)
-        time_basis = f"{seconds.likely:.0f} s as in {_last(past)}"
+        time_basis = f"{_seconds(seconds)} as in {_last(past)}"
     else:
         seconds = assumed
-        time_basis = f"{seconds.likely:.0f} s assumed for {repetitions} repetitions"
+        time_basis = f"{_seconds(seconds)} assumed for {repetitions} repetitions"
     if duration_s is not None:
         seconds = Span(min(seconds.low, duration_s), min(seconds.likely, duration_s), min(seconds.high, duration_s))
         if seconds.likely == duration_s:
             time_basis = f"{duration_s:.0f} s asked for"
     return TakeSize(rate, seconds, rate_basis, time_basis)
+
+
+def _seconds(seconds: Span) -> str:
+    likely, high = f"{seconds.likely:.0f}", f"{seconds.high:.0f}"
+    return f"{likely} s" if likely == high else f"{likely} to {high} s"
 
 
 def _last(past: Sequence[PastSize]) -> str:

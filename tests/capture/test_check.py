@@ -28,7 +28,15 @@ SHORT = ("--seconds", 2)
 
 @contextlib.contextmanager
 def outlet(
-    name: str, source: str, promised_hz: float, sent_hz: float, channels: int = 2, *, loses_each: int = 0
+    name: str,
+    source: str,
+    promised_hz: float,
+    sent_hz: float,
+    channels: int = 2,
+    *,
+    loses_each: int = 0,
+    stamp: Callable[[float], float] = lambda now_s: now_s,
+    ends_after_s: float = 1e9,
 ) -> Iterator[None]:
     """Publish as somebody's program does: it says one rate and sends another, loses each so-manieth, and counts."""
     info = pylsl.StreamInfo(name, "Misc", channels, promised_hz, "float32", source)
@@ -40,10 +48,10 @@ def outlet(
         began_s, sent = time.monotonic(), 0
         while not ended.wait(0.02):
             due = int((time.monotonic() - began_s) * sent_hz) - sent
-            if due > 0:
+            if due > 0 and time.monotonic() - began_s < ends_after_s:
                 counts = [sent + row for row in range(due) if not loses_each or (sent + row) % loses_each]
                 rows = [[float(count)] * channels for count in counts]
-                published.push_chunk(rows)
+                published.push_chunk(rows, stamp(pylsl.local_clock()))
                 sent += due
 
     thread = threading.Thread(target=send)
@@ -95,7 +103,7 @@ def test_a_small_rig_is_ready_and_nothing_is_left(
     assert (row["channels"], row["lost"]) == (64, 0)
     assert abs(row["clock_offset_s"]) < 0.01
     assert report["disk"]["fits"]
-    assert "60 s assumed for 10 repetitions" in report["disk"]["basis"]
+    assert "60 to 80 s assumed for 10 repetitions" in report["disk"]["basis"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rig.toml"]
 
 
@@ -110,7 +118,7 @@ def test_a_device_that_does_not_open_hides_no_other(
     assert any(line.startswith("ok      mocap [") for line in lines), outcome.out
     assert any(line.startswith("ok      view1 [") and "a frame, queue" in line for line in lines), outcome.out
     assert any(line == "FAILED  old" for line in lines), outcome.out
-    assert any("nowhere.trc" in line for line in lines)
+    assert any(line.startswith("device 'old': ") and "nowhere.trc" in line for line in lines)
     assert "findings: 1; 'test rig' is not ready to record" in outcome.out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rig.toml"]
 
@@ -162,6 +170,41 @@ def test_everything_that_is_wrong_with_streams_of_others_is_said_at_once(
     assert "no stream matches source_id 'nobody' within 4 s; there are" in about["absent"]
     assert row_of(report, "honest")["lost"] == 0
     assert row_of(report, "liar")["lost"] is None
+
+
+@pytest.mark.parametrize("rate_hz", [1e-9, 0.002])
+def test_a_rate_that_would_hang_liblsl_is_refused(
+    rate_hz: float, write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., Any]
+) -> None:
+    slow = pylsl.StreamOutlet(pylsl.StreamInfo("slow", "Misc", 1, rate_hz, "float32", "slow-1"))
+    rig = write_rig(others("slow", "slow-1"), top='name = "x"\nwait_s = 4.0\n')
+    outcome = flex_capture("check", "--rig", rig, "--out", tmp_path / "out", "--seconds", 1)
+    del slow
+    assert outcome.code == 1, outcome
+    assert "samples a second, which LSL cannot buffer" in outcome.out
+
+
+@pytest.mark.slow
+def test_stamps_that_are_no_times_and_an_old_clock(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., Any]
+) -> None:
+    rig = write_rig(
+        others("nan", "nan-1"), others("late", "late-1"), others("once", "once-1"), top='name = "x"\nwait_s = 4.0\n'
+    )
+    with (
+        outlet("nan", "nan-1", 100.0, 100.0, stamp=lambda _: float("nan")),
+        outlet("late", "late-1", 100.0, 100.0, stamp=lambda now_s: now_s - 1000.0),
+        outlet("once", "once-1", 100.0, 100.0, ends_after_s=5.0),
+    ):
+        outcome = flex_capture("check", "--rig", rig, "--out", tmp_path / "out", "--seconds", 6, "--json")
+    assert outcome.code == 1, outcome
+    report = json.loads(outcome.out)
+    said = " ".join(finding["sentence"] for finding in report["findings"])
+    assert "stream 'nan': it sends stamps that are no times" in said
+    assert "stream 'late': its stamps are 1,000.0 s behind the clock of its computer" in said
+    assert "stream 'once' sent nothing in the last" in said
+    for name in ("nan", "late"):  # measured by when it came
+        assert abs(row_of(report, name)["rate_measured_hz"] - 100) < 5
 
 
 @pytest.mark.slow
@@ -319,5 +362,5 @@ def test_the_table_at_a_terminal(write_rig: Callable[..., Path], tmp_path: Path)
         table = operator.sees("is ready to record")
         assert operator.leaves() == 0
     assert "SIMULATED DEVICES" in table
-    for text in ("promised Hz", "mocap", "view1", "a frame, queue"):
+    for text in ("promised Hz", "mocap", "view1", "a frame", "queue"):
         assert text in table
