@@ -14,6 +14,7 @@ from capture.console import Console
 from capture.output_folder import subject_problems
 from capture.process_take import ProcessedTake, out_of, process_take
 from capture.record_request import find_action, unknown_action
+from capture.recovery import recover_met
 from capture.resegmentation import dataset_beside
 from capture.take_history import find_take
 from capture.verdict import say_verdict
@@ -68,6 +69,7 @@ def amend_take(
             "nothing was said of the take; give --subject, --action, --load-kg, --note or another option"
         )
     console = Console()
+    recover_met([take], console)
     mark_take(take, marks)
     try:
         processed = let_dataset_follow(take, target, console, verify=True)

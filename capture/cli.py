@@ -11,6 +11,8 @@ import traceback
 import click
 
 from capture.commands.amend import amend
+from capture.commands.backup import backup
+from capture.commands.check import check
 from capture.commands.doctor import doctor
 from capture.commands.export import export
 from capture.commands.rebuild import rebuild
@@ -40,6 +42,7 @@ def group(debug: bool) -> None:
 
 for _command in (
     record,
+    check,
     status,
     show,
     amend,
@@ -49,6 +52,7 @@ for _command in (
     export,
     validate,
     verify,
+    backup,
     recover,
     rebuild,
     stream,

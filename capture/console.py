@@ -6,7 +6,7 @@ import math
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TextIO, cast
@@ -19,6 +19,8 @@ _PIPE_COLUMNS: Final = 160
 #: As often as the rest that is left is drawn, and as often as it is not.
 _CLOCK_PERIOD_S: Final = 0.2
 _IDLE_PERIOD_S: Final = 60.0
+#: As often as somebody who asks from afar is looked for.
+_ASKED_PERIOD_S: Final = 0.1
 _NUMBER: Final = re.compile(r"\d+(\.\d+)?")
 #: A key pressed earlier than this after a question appears was not its answer.
 _DEAF_S: Final = 0.4
@@ -108,6 +110,8 @@ class Console:
         self._live: Any = None
         self._last_plain_s = -_PLAIN_PERIOD_S
         self._alarmed: set[str] = set()
+        #: Whether somebody who has no key here asks to stop the take.
+        self.stop_asked: Callable[[], bool] = lambda: False
 
     def line(self, text: str, style: str = "", *, wrap: bool = False) -> None:
         """Print one line, broken between words if ``wrap``. Square brackets in ``text`` are printed as they are."""
@@ -226,15 +230,24 @@ class Console:
 
         return report
 
-    def choose(self, choices: Sequence[Choice], *, until_s: float | None = None) -> Choice:
-        """Wait for the key of one of the choices; other keys are passed over.
+    def choose(
+        self,
+        choices: Sequence[Choice],
+        *,
+        until_s: float | None = None,
+        asked: Callable[[], Choice | None] | None = None,
+    ) -> Choice:
+        """Wait for the key of one of the choices, or for what is ``asked`` from afar; other keys are passed over.
 
         Keys of the first moment are passed over too: they were meant for what was on the screen before. Until
         ``until_s`` (monotonic) the rest that is left is shown beside them, and its end is told by the bell.
-        Raises KeyboardInterrupt for Ctrl-C and EOFError where the terminal is gone.
+        Without a terminal only ``asked`` is looked at. Raises KeyboardInterrupt for Ctrl-C and EOFError where the
+        terminal is gone.
         """
         from rich.live import Live
 
+        if not self.interactive:
+            return _wait_until_asked(asked)
         began_s = time.monotonic()
         resting = until_s is not None and until_s > began_s
         with single_keys(), Live(console=self._rich, auto_refresh=False, transient=True) as live:
@@ -244,7 +257,10 @@ class Console:
                 if resting and not left_s:
                     resting = False
                     self._rich.bell()
-                key = read_key(_CLOCK_PERIOD_S if left_s else _IDLE_PERIOD_S)
+                choice_from_afar = None if asked is None else asked()
+                if choice_from_afar is not None:
+                    return choice_from_afar
+                key = read_key(_CLOCK_PERIOD_S if left_s else _IDLE_PERIOD_S if asked is None else _ASKED_PERIOD_S)
                 if time.monotonic() - began_s < _DEAF_S:
                     continue
                 for choice in choices:
@@ -266,6 +282,14 @@ class Console:
         """Ask a yes/no question; no is the answer to anything but a y."""
         self._rich.print(f"{question} [y/N] ", end="", markup=False)
         return input().strip().lower() in {"y", "yes"}
+
+
+def _wait_until_asked(asked: Callable[[], Choice | None] | None) -> Choice:
+    if asked is None:
+        raise EOFError
+    while (choice := asked()) is None:
+        time.sleep(_ASKED_PERIOD_S)
+    return choice
 
 
 def _choices(choices: Sequence[Choice], left_s: float) -> Any:

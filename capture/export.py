@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from capture.console import Console
 from capture.output_folder import plain_name, refuse_recorded_folder
+from capture.recovery import recover_met
 from capture.take_or_dataset import is_raw_take
 from lab.actions import ACTIONS
 from lab.errors import RequestError, TakeError
@@ -64,6 +65,7 @@ def export_c3d(request: ExportRequest) -> int:
     are whole.
     """
     console = Console()
+    recover_met([request.place], console)
     names, parts = _raw_part(request) if is_raw_take(request.place, request.take_id) else _dataset_parts(request)
     refuse_recorded_folder(request.output / "file", request.place)
     check_names(request, names)

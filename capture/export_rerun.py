@@ -10,6 +10,7 @@ import numpy as np
 from capture.console import Console
 from capture.export import ExportRequest, check_names, make_folder
 from capture.output_folder import plain_name, refuse_recorded_folder
+from capture.recovery import recover_met
 from capture.take_or_dataset import is_raw_take
 from lab.errors import RequestError
 from storage.take_folder import read_record, video_path
@@ -35,13 +36,14 @@ def export_rerun(request: ExportRequest) -> int:
     """
     from storage.rerun_file import load_rerun, write_rerun
 
+    console = Console()
+    recover_met([request.place], console)
     if not is_raw_take(request.place, request.take_id):
         raise RequestError(f"{request.place} is a dataset; a Rerun recording is made of a raw take, give its folder")
     load_rerun()
     refuse_recorded_folder(request.output / "file", request.place)
     name = plain_name(read_record(request.place).id, ".rrd")
     check_names(request, [name])
-    console = Console()
     with console.progress() as progress:
         from capture.process_take import process_in_memory
 

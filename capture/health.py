@@ -32,8 +32,8 @@ def health_report() -> list[Check]:
     return [
         _python(),
         *_rooms(),
-        _lsl(),
-        _video(),
+        lsl_check(),
+        video_check(),
         *(_package(name) for name in ("cv2", "simplejpeg", "h5py", "pyarrow", "pandas", "scipy", "c3d", "serial")),
         _drivers(),
         _disk(),
@@ -69,7 +69,8 @@ def _rooms() -> list[Check]:
     return checks
 
 
-def _lsl() -> Check:
+def lsl_check() -> Check:
+    """Look whether liblsl is there and finds streams."""
     try:
         import pylsl
 
@@ -80,7 +81,8 @@ def _lsl() -> Check:
     return Check("liblsl", version >= 117, found, f"liblsl 1.17 or newer finds local streams; {_PYLSL_ADVICE}")
 
 
-def _video() -> Check:
+def video_check() -> Check:
+    """Look whether videos can be written so that a crash does not cost them."""
     try:
         import av
     except ImportError as error:

@@ -21,14 +21,15 @@ INTERRUPTED = 130
 class TakeOutcome:
     """How a take went: ``folder`` is None where nothing was recorded, ``code`` the exit code it asks for.
 
-    ``stopped_s`` is when it had stopped, on the monotonic clock; ``ending`` says that no other take is wanted, as the
-    program was asked to end.
+    ``stopped_s`` is when it had stopped, on the monotonic clock; ``interrupted`` whether there was a Ctrl-C until then;
+    ``ending`` says that no other take is wanted, as the program was asked to end.
     """
 
     folder: Path | None
     code: int
     stopped_s: float
     ending: bool = False
+    interrupted: bool = False
 
 
 def record_into_dataset(plan: TakePlan, dataset: Path, console: Console, *, countdown_s: int) -> TakeOutcome:
@@ -40,9 +41,9 @@ def record_into_dataset(plan: TakePlan, dataset: Path, console: Console, *, coun
         except KeyboardInterrupt:
             console.warning("interrupted before the take began; nothing was recorded")
             return TakeOutcome(None, INTERRUPTED, time.monotonic())
-        stopped_s = time.monotonic()
+        stopped_s, interrupted = time.monotonic(), interruption.requested.is_set()
         code = _into_dataset(finished, dataset, console, interruption)
-        return TakeOutcome(finished.folder, code, stopped_s, interruption.ending)
+        return TakeOutcome(finished.folder, code, stopped_s, interruption.ending, interrupted)
 
 
 def _into_dataset(finished: FinishedTake, dataset: Path, console: Console, interruption: Interruption) -> int:

@@ -14,6 +14,7 @@ from capture.device_process import DeviceProcess, close_all, wait_until
 from capture.device_start import expected_streams, wait_for_devices
 from capture.interruption import Interruption
 from capture.messages import Start, Stop
+from capture.supervision import Restart, SupervisedDevice, supervise
 from capture.visible_streams import visible_streams
 from capture.worker import WorkerTask
 from lab.errors import DeviceError
@@ -29,6 +30,8 @@ _SHOW_PERIOD_S: Final = 0.125
 _STOP_GRACE_S: Final = 5.0
 _LOOK_S: Final = 0.5
 _SILENT_AFTER_S: Final = 3.0
+#: Publishing of which nothing is left any more is ended.
+_ALL_AWAY_S: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,10 @@ class PublishPlan:
 class _Counted:
     """What is known of a stream from the worker's counts."""
 
-    device: DeviceProcess
+    device: SupervisedDevice
     name: str
     spec: StreamSpec
     samples: int = 0
-    before: int = 0
     first_s: float = math.nan
     first_samples: int = 0
     changed_s: float = math.nan
@@ -64,12 +66,17 @@ class _Counted:
 class _Publishing:
     plan: PublishPlan
     console: Console
-    processes: list[DeviceProcess]
+    devices: list[SupervisedDevice]
     streams: list[_Counted]
     began_s: float
-    playing: bool = False
+    start: Start | None = None
     heard_s: float = math.nan
     failures: list[str] = field(default_factory=list)
+
+    @property
+    def playing(self) -> bool:
+        """Whether the devices play."""
+        return self.start is not None
 
 
 def publish(plan: PublishPlan, console: Console, interruption: Interruption) -> int:
@@ -87,15 +94,14 @@ def publish(plan: PublishPlan, console: Console, interruption: Interruption) -> 
         for process in processes:
             for remark in process.ready.remarks if process.ready is not None else ():
                 console.warning(remark)
+        devices = [SupervisedDevice(process, specs=process.specs) for process in processes]
         streams = [
-            _Counted(process, spec.published_name(process.device), spec)
-            for process in processes
-            for spec in process.specs
+            _Counted(device, spec.published_name(device.name), spec) for device in devices for spec in device.specs
         ]
         for line in _rig_lines(streams):
             console.line(line)
         interruption.defer()
-        publishing = _Publishing(plan, console, processes, streams, time.monotonic())
+        publishing = _Publishing(plan, console, devices, streams, time.monotonic())
         with console.live():
             reason = _run(publishing, interruption)
         console.line(reason)
@@ -133,7 +139,7 @@ def _rig_lines(streams: Sequence[_Counted]) -> list[str]:
     """Return what a rig elsewhere says to record these streams."""
     lines = ["to record them elsewhere, put into the rig there:", ""]
     for stream in streams:
-        ready = stream.device.ready
+        ready = stream.device.process.ready
         assert ready is not None
         name = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in stream.name.lower())
         name = (name if name[:1].isalpha() else f"s_{name}")[:32]
@@ -150,14 +156,14 @@ def _run(publishing: _Publishing, interruption: Interruption) -> str:
     while True:
         now_s = time.monotonic()
         _hear(publishing, now_s)
-        alive = [process for process in publishing.processes if process.failure is None]
+        alive = [device.process for device in publishing.devices if device.state == "up"]
         if interruption.requested.is_set():
             return "stopped"
         if plan.duration_s is not None and now_s - publishing.began_s >= plan.duration_s:
             return "duration reached"
-        if not alive:
+        if all(device.down_for_s(now_s) > _ALL_AWAY_S for device in publishing.devices):
             return "all devices failed"
-        if plan.at_once and publishing.playing and all(process.ended for process in alive):
+        if plan.at_once and publishing.playing and alive and all(process.ended for process in alive):
             return "all is played"
         _play_or_rest(publishing, alive, now_s)
         if now_s >= next_show_s:
@@ -167,17 +173,20 @@ def _run(publishing: _Publishing, interruption: Interruption) -> str:
 
 
 def _hear(publishing: _Publishing, now_s: float) -> None:
-    for process in publishing.processes:
-        process.poll()
-        if process.failure is not None and process.failure.sentence not in publishing.failures:
-            publishing.failures.append(process.failure.sentence)
+    restart = Restart(publishing.start, publishing.plan.wait_s, subscribed=False)
+    for device in publishing.devices:
+        counted = {stream.name: stream.samples for stream in publishing.streams if stream.device is device}
+        for change in supervise(device, restart, counted):
+            if change.kind == "device_failed" and change.text not in publishing.failures:
+                publishing.failures.append(change.text)
     for stream in publishing.streams:
-        samples = stream.device.progress.published.get(stream.name, 0)
+        device = stream.device
+        samples = device.counted_before.get(stream.name, 0) + device.process.progress.published.get(stream.name, 0)
         if samples != stream.samples:
             stream.samples, stream.changed_s = samples, now_s
             if math.isnan(stream.first_s):
                 stream.first_s, stream.first_samples = now_s, samples
-    if any(process.progress.consumers for process in publishing.processes if process.failure is None):
+    if any(device.process.progress.consumers for device in publishing.devices if device.state == "up"):
         publishing.heard_s = now_s
 
 
@@ -186,19 +195,20 @@ def _play_or_rest(publishing: _Publishing, alive: Sequence[DeviceProcess], now_s
 
     listening = now_s - publishing.heard_s < _LEFT_S  # False while nobody ever did
     if not publishing.playing and (listening or publishing.plan.at_once):
-        t0_s = local_clock() + _LEAD_S
+        publishing.start = Start(local_clock() + _LEAD_S, None, None)
         for process in alive:
             process.ended, process.stopped = False, None
-            process.send(Start(t0_s, None, None))
+            process.send(publishing.start)
+        for device in publishing.devices:
+            device.counted_before = {}
         for stream in publishing.streams:
-            stream.first_s = math.nan
+            stream.samples, stream.first_s = 0, math.nan
             stream.changed_s = now_s + _LEAD_S
-        publishing.playing = True
     elif publishing.playing and not listening and not publishing.plan.at_once:
         for process in alive:
             process.send(Stop())
         wait_until(alive, lambda process: process.stopped is not None, _STOP_GRACE_S)
-        publishing.playing = False
+        publishing.start = None
 
 
 def _status(publishing: _Publishing, now_s: float) -> LiveStatus:
@@ -230,18 +240,18 @@ def _row(publishing: _Publishing, stream: _Counted, now_s: float) -> StreamRow:
     regular = stream.spec.rate_hz > 0
     age_s = now_s - stream.changed_s if stream.samples and publishing.playing else math.nan
     allowed_s = _SILENT_AFTER_S + 2 / stream.spec.rate_hz if regular else math.inf
-    if stream.device.failure is not None:
-        state = "FAILED"
+    if stream.device.state != "up":
+        state = "FAILED" if stream.device.state == "down" else "STARTING"
     elif not publishing.playing:
         state = "waiting"
-    elif stream.device.ended:
+    elif stream.device.process.ended:
         state = "ended"
     else:
         state = "SILENT" if now_s - stream.changed_s > allowed_s else "ok"
     since_s = stream.changed_s - stream.first_s
     return StreamRow(
         name=stream.name,
-        device=stream.device.device,
+        device=stream.device.name,
         state=state,
         rate_asked_hz=stream.spec.rate_hz,
         rate_measured_hz=(stream.samples - stream.first_samples) / since_s if since_s > 1 else math.nan,

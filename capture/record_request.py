@@ -39,6 +39,7 @@ class RecordRequest:
     protocol: Path | None = None
     playlist: Path | None = None
     shuffle: int | None = None
+    remote: str | None = None
 
     @property
     def raw(self) -> Path:

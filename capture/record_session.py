@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from capture.console import Console
 from capture.one_take import record_into_dataset
@@ -14,12 +13,16 @@ from capture.record_request import (
     RecordRequest,
     check_request,
 )
+from capture.recovery import recover_before_recording
+from capture.remote_commands import RemoteCommands
+from capture.remote_control import parse_address, remote_control
 from capture.running_take import TakePlan
 from capture.session_flow import COUNTDOWN_S, lead_session
-from capture.session_plan import last_load_kg, open_sets, plan_session, takes_so_far
+from capture.session_plan import SessionPlan, find_set, last_load_kg, open_sets, plan_session, takes_so_far
 from lab.actions import ACTIONS
-from lab.errors import FlexCaptureError, RequestError
-from storage.take_folder import list_takes, next_take_name, read_record
+from lab.errors import RequestError
+from storage.recording_lock import recording_lock
+from storage.take_folder import next_take_name
 
 _REPETITIONS = 10
 
@@ -28,20 +31,33 @@ def record(request: RecordRequest) -> int:
     """Record what was asked for and return the exit code. Raises FlexCaptureError before anything was recorded.
 
     Where an operator sits at a terminal and names no action, the session is led through the protocol. Else it is one
-    take: of the action, of the next set of the playlist, or of the practice action.
+    take: of the action, of the next set of the playlist, or of the practice action. Nobody else records into the folder
+    meanwhile; takes in it that were cut off are recovered first.
     """
     console = Console()
     with_operator = console.interactive and not request.yes
     if request.action is not None and (request.playlist or request.protocol or request.shuffle is not None):
         raise RequestError("--action asks for one take; leave out --playlist, --protocol and --shuffle, or --action")
+    if request.remote is not None:
+        if request.action is not None or request.yes:
+            raise RequestError(
+                "--remote leads a session, in which `filename {task:A16}` names an action; leave out --action and --yes"
+            )
+        parse_address(request.remote)
     checked = check_request(request)
+    with recording_lock(request.raw):
+        recover_before_recording(request.raw, console)
+        return _record(checked, console, with_operator=with_operator)
+
+
+def _record(checked: CheckedRequest, console: Console, *, with_operator: bool) -> int:
+    request = checked.request
     listed = request.playlist or request.protocol or request.shuffle is not None
-    if request.action is None and (with_operator or listed):
+    if request.action is None and (with_operator or listed or request.remote is not None):
         plan = plan_session(request)
-        if with_operator:
+        if with_operator or request.remote is not None:
             _say_simulated(checked, console)
-            _notice_unfinished(request.raw, request.subject, console)
-            return lead_session(checked, plan, console)
+            return _session(checked, plan, console)
         takes = takes_so_far(checked)
         left = open_sets(plan, takes)
         if not left:
@@ -55,9 +71,26 @@ def record(request: RecordRequest) -> int:
     return _one_take(checked, asked, console, with_operator=with_operator)
 
 
+def _session(checked: CheckedRequest, plan: SessionPlan, console: Console) -> int:
+    """Lead the session, with the port for commands from afar open for as long as it lasts."""
+    if checked.request.remote is None:
+        return lead_session(checked, plan, console)
+    remote = RemoteCommands(checked.request.subject, lambda text: _id_in(plan, text))
+    with remote_control(checked.request.remote, remote.answer) as control:
+        console.line(f"remote control on {control.host}, port {control.port}: start, stop, filename")
+        if control.beyond_this_computer:
+            console.warning("whoever reaches this port over the network can start and stop takes")
+        console.stop_asked = remote.stop_asked
+        return lead_session(checked, plan, console, remote)
+
+
+def _id_in(plan: SessionPlan, text: str) -> str | None:
+    planned = find_set(plan, text)
+    return None if planned is None else planned.action.id
+
+
 def _one_take(checked: CheckedRequest, asked: AskedSet, console: Console, *, with_operator: bool) -> int:
     _say_simulated(checked, console)
-    _notice_unfinished(checked.request.raw, checked.request.subject, console)
     plan = checked.plan(asked)
     if not _retake_is_meant(plan, console, ask=with_operator):
         console.line("nothing was recorded")
@@ -72,19 +105,6 @@ def _one_take(checked: CheckedRequest, asked: AskedSet, console: Console, *, wit
 def _say_simulated(checked: CheckedRequest, console: Console) -> None:
     if checked.simulated:
         console.simulated(checked.simulated)
-
-
-def _notice_unfinished(raw: Path, subject: str, console: Console) -> None:
-    """Tell of takes of this subject that were cut off: their bytes are kept, nothing touches them."""
-    for take in list_takes(raw) if (raw / subject).is_dir() else []:
-        if take.parent.parent.name != subject:
-            continue
-        try:
-            unfinished = read_record(take).state == "recording"
-        except FlexCaptureError:
-            continue
-        if unfinished:
-            console.warning(f"{take} was cut off, its files are kept; type\n  flex-capture recover {take}")
 
 
 def _retake_is_meant(plan: TakePlan, console: Console, *, ask: bool) -> bool:

@@ -20,7 +20,7 @@ from capture.lsl_settings import ClockProbe, probe_clock
 from capture.stream_state import RENEW_AFTER_S, ExpectedStream, StreamState
 from capture.visible_streams import successor, visible_streams
 from lab.errors import DeviceError, TakeError
-from lab.streams import CLOCK_SUFFIX, MARKERS_LABELS, MARKERS_NAME, PROBES_LABELS, PROBES_NAME, Channel
+from lab.streams import CLOCK_SUFFIX, MARKERS_LABELS, MARKERS_NAME, MARKERS_SOURCE, PROBES_LABELS, PROBES_NAME, Channel
 from lab.take import Event
 from storage.xdf_header import build_header, footer_xml
 from storage.xdf_writer import XdfWriter
@@ -154,7 +154,7 @@ class Recorder:
                 channels=tuple(Channel(label, "", "Marker") for label in MARKERS_LABELS),
                 rate_hz=0.0,
                 sample_format="string",
-                source_id=f"flex-capture/{MARKERS_NAME}",
+                source_id=MARKERS_SOURCE,
             ),
         )
         self._spawn("puller", self._pull_all)

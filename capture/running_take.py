@@ -86,7 +86,7 @@ class RunningTake:
             self.failures.append(sentence)
             self.note(kind, sentence)
 
-    def alarm(self, kind: str, sentence: str) -> None:
+    def warn(self, kind: str, sentence: str) -> None:
         """Keep something that the operator must see, but that harms no data. The same sentence counts once."""
         if sentence not in self.alarms:
             self.alarms.append(sentence)

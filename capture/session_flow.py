@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,8 @@ from capture.console import Choice, Console
 from capture.interruption import Interruption
 from capture.one_take import INTERRUPTED, TakeOutcome, record_into_dataset
 from capture.record_request import CheckedRequest, find_action, require_consent, unknown_action
-from capture.session_plan import PlannedSet, SessionPlan, last_load_kg, open_sets, takes_so_far
+from capture.remote_commands import RemoteCommands
+from capture.session_plan import PlannedSet, SessionPlan, find_set, last_load_kg, open_sets, takes_so_far
 from capture.take_history import PastTake
 from lab.errors import FlexCaptureError
 from storage.take_folder import next_take_name
@@ -31,12 +32,16 @@ _KEEP: Final = Choice("keep", "Enter or k", "keep", ("\r", "\n", "k"))
 _RETAKE: Final = Choice("retake", "r", "retake", ("r",))
 _BAD: Final = Choice("bad", "b", "bad", ("b",))
 _NOTE: Final = Choice("note", "n", "note", ("n",))
+_FROM_AFAR: Final = Choice("action from afar", "", "", ())
 _AGAIN: Final = Choice("again", "a", "go through them again", ("a",))
 
 
 @dataclass
 class _Session:
-    """A session under way. ``passed`` are the actions that are not offered again until the end of the list."""
+    """A session under way. ``passed`` are the actions that are not offered again until the end of the list.
+
+    ``remote`` is where commands from afar come in, None where nobody listens for them.
+    """
 
     checked: CheckedRequest
     plan: SessionPlan
@@ -47,15 +52,19 @@ class _Session:
     loads_kg: dict[str, float] = field(default_factory=dict)
     rested_from_s: float | None = None
     last_take: Path | None = None
+    remote: RemoteCommands | None = None
+    wanted: PlannedSet | None = None
 
 
-def lead_session(checked: CheckedRequest, plan: SessionPlan, console: Console) -> int:
-    """Lead the operator through all sets that have no usable take; return the exit code.
+def lead_session(
+    checked: CheckedRequest, plan: SessionPlan, console: Console, remote: RemoteCommands | None = None
+) -> int:
+    """Lead the operator, or who commands from afar, through all sets that have no usable take; return the exit code.
 
     Quitting loses nothing: the next call goes on with what is left. A device that fails to start is told, and the set
     is offered again.
     """
-    session = _Session(checked, plan, console)
+    session = _Session(checked, plan, console, remote=remote)
     with Interruption().installed():
         try:
             _say_progress(session)
@@ -98,9 +107,12 @@ def _one_set(session: _Session, planned: PlannedSet) -> bool:
     choices = (_START, _LOAD, _SKIP, _OTHER, *((_NOTE,) if session.last_take else ()), _QUIT)
     rest_until_s = None if session.rested_from_s is None else session.rested_from_s + planned.rest_s
     while True:
-        choice = console.choose(choices, until_s=rest_until_s)
+        choice = console.choose(choices, until_s=rest_until_s, asked=_asked_at_next(session, planned))
         if choice is _QUIT:
             return False
+        if choice is _FROM_AFAR:
+            session.chosen = session.wanted
+            return True
         if choice is _SKIP:
             session.passed.add(planned.action.id)
             return True
@@ -113,12 +125,19 @@ def _one_set(session: _Session, planned: PlannedSet) -> bool:
             _note(session, session.last_take, "note on the last take: ")
         elif choice is _START:
             break
-    outcome = _record(session, planned)
+    if session.remote is not None:
+        session.remote.begin()
+    try:
+        outcome = _record(session, planned)
+    finally:
+        if session.remote is not None:
+            session.remote.end()
     if outcome is None:  # a device did not come; the sentence is on the screen
         session.chosen = planned
         return True
     session.code = max(session.code, outcome.code)
-    if outcome.folder is None or outcome.code == INTERRUPTED:
+    unled = outcome.interrupted and not console.interactive  # nobody is there to press Ctrl-C once more
+    if outcome.folder is None or outcome.code == INTERRUPTED or unled:
         raise KeyboardInterrupt
     session.rested_from_s, session.last_take = outcome.stopped_s, outcome.folder
     if outcome.ending:
@@ -133,7 +152,8 @@ def _record(session: _Session, planned: PlannedSet) -> TakeOutcome | None:
     try:
         require_consent(checked.request)
         plan = checked.plan(planned.asked)
-        return record_into_dataset(plan, checked.request.dataset, console, countdown_s=COUNTDOWN_S)
+        countdown_s = COUNTDOWN_S if console.interactive else 0
+        return record_into_dataset(plan, checked.request.dataset, console, countdown_s=countdown_s)
     except FlexCaptureError as error:
         console.problems(error)
         if next_take_name(folder, action) == name:
@@ -147,7 +167,7 @@ def _settle(session: _Session, planned: PlannedSet, take: Path) -> bool:
     """Ask what becomes of a take until that is settled. Return False to end the session."""
     console = session.console
     while True:
-        choice = console.choose((_KEEP, _RETAKE, _BAD, _NOTE, _QUIT))
+        choice = console.choose((_KEEP, _RETAKE, _BAD, _NOTE, _QUIT), asked=_asked_at_verdict(session))
         if choice is _NOTE:
             _note(session, take, "note: ")
             continue
@@ -158,6 +178,41 @@ def _settle(session: _Session, planned: PlannedSet, take: Path) -> bool:
             _mark_with_reason(session, take, "bad", "what is bad about it? (Enter: no reason) ")
             session.passed.add(planned.action.id)
         return choice is not _QUIT
+
+
+def _asked_at_next(session: _Session, planned: PlannedSet) -> Callable[[], Choice | None] | None:
+    """Return what looks for a command from afar while a set is offered: another action, or the start of this one."""
+    remote = session.remote
+    if remote is None:
+        return None
+
+    def asked() -> Choice | None:
+        _say_notices(session, remote)
+        action = remote.wanted_action()
+        if action is not None and action != planned.action.id:
+            session.wanted = find_set(session.plan, action)
+            return _FROM_AFAR
+        return _START if remote.begin(only_if_asked=True) else None
+
+    return asked
+
+
+def _asked_at_verdict(session: _Session) -> Callable[[], Choice | None] | None:
+    """Return what keeps a take when the next is asked for from afar; at once where nobody can be asked."""
+    remote = session.remote
+    if remote is None:
+        return None
+
+    def asked() -> Choice | None:
+        _say_notices(session, remote)
+        return _KEEP if remote.start_waits() or not session.console.interactive else None
+
+    return asked
+
+
+def _say_notices(session: _Session, remote: RemoteCommands) -> None:
+    for notice in remote.notices():
+        session.console.warning(notice)
 
 
 def _mark_with_reason(session: _Session, take: Path, kind: str, question: str) -> None:
@@ -227,10 +282,10 @@ def _other(session: _Session) -> PlannedSet | None:
     text = session.console.ask_text("action (id or name): ")
     if not text:
         return None
+    found = find_set(session.plan, text)
+    if found is not None:
+        return found
     action = find_action(text)
-    for planned in session.plan.sets:
-        if (action is not None and planned.action.id == action.id) or planned.action.name == text.lower():
-            return planned
     session.console.warning(unknown_action(text) if action is None else f"{action.title} is not in {session.plan.name}")
     return None
 
@@ -259,7 +314,7 @@ def _say_next(session: _Session, planned: PlannedSet, takes: Sequence[PastTake])
     session.console.line(f"  {action.instruction}", style="italic", wrap=True)
     before = [take for take in takes if take.action == action.id]
     if before:
-        cut_off = before[-1].standing.record.state == "recording"
+        cut_off = before[-1].standing.record.state in {"recording", "recovered"}
         reason = "cut off" if cut_off else before[-1].standing.excluded_reason or "kept"
         session.console.warning(f"  there is a take already ({before[-1].folder.name}: {reason}); this is a retake")
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 
-from capture.record_request import AskedSet, CheckedRequest, RecordRequest
+from capture.record_request import AskedSet, CheckedRequest, RecordRequest, find_action
 from capture.take_history import PastTake, by_action, read_history, that_counts
 from lab.actions import ACTIONS
 from lab.errors import RequestError
@@ -35,6 +35,15 @@ class SessionPlan:
 
     name: str
     sets: tuple[PlannedSet, ...]
+
+
+def find_set(plan: SessionPlan, text: str) -> PlannedSet | None:
+    """Return the first set of an action by its id, its name or the lab's name for it; None if there is none."""
+    action = find_action(text)
+    for planned in plan.sets:
+        if (action is not None and planned.action.id == action.id) or planned.action.name == text.strip().lower():
+            return planned
+    return None
 
 
 def plan_session(request: RecordRequest) -> SessionPlan:
@@ -89,8 +98,8 @@ def takes_so_far(checked: CheckedRequest) -> list[PastTake]:
 
 
 def open_sets(plan: SessionPlan, takes: Sequence[PastTake]) -> list[PlannedSet]:
-    """Return the sets without a usable take, in their order."""
-    done = {take.action for take in takes if take.usable}
+    """Return the sets without a usable take that was not cut off, in their order."""
+    done = {take.action for take in takes if take.whole}
     return [entry for entry in plan.sets if entry.action.id not in done]
 
 

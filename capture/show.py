@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from capture.console import Console
 from capture.output_folder import plain_name, refuse_recorded_folder
+from capture.recovery import recover_met
 from capture.take_or_dataset import is_raw_take
 from lab.errors import RequestError, TakeError
 from storage.atomic import write_bytes_atomically
@@ -38,6 +39,7 @@ def write_page(request: ShowRequest) -> int:
     the take or the dataset cannot be read. Nothing but the page is written, and that whole or not at all.
     """
     console = Console()
+    recover_met([request.place], console)
     source = _source_of(request)
     output = request.output or Path(source.default_name)
     _check_output(output, request)

@@ -9,9 +9,12 @@ from typing import Any, Final, Literal
 
 from capture.console import Console
 from capture.dataset_rows import read_rows
+from capture.recovery import recover_met
 from capture.take_history import PastTake, by_action, read_history, that_counts
+from capture.takes_below import raw_of
 from lab.actions import ACTIONS
 from lab.errors import LayoutError, RequestError
+from storage.recording_lock import recording_under_way
 from storage.subject_sheets import list_sheets
 from storage.take_folder import is_being_written
 
@@ -56,10 +59,11 @@ class ActionStatus:
 
 def show_status(out: Path, subject: str | None) -> int:
     """Show the matrix of all subjects, or the actions of one; return the exit code. Raises RequestError."""
+    console = Console()
+    recover_met([out / "raw"], console, wait_s=0.0)
     takes, problems = read_history(out / "raw")
     table, dataset_problems = _dataset_rows(out / "dataset")
     subjects = sorted({take.subject for take in takes} | set(list_sheets(out)))
-    console = Console()
     if subject is not None:
         if subject not in subjects:
             raise RequestError(f"nothing was recorded of {subject} in {out / 'raw'}, and there is no sheet of it")
@@ -90,9 +94,7 @@ def _status(action: str, takes: list[PastTake], table: dict[str, dict[str, Any]]
     repetitions = "" if row is None else f"{row['found']} of {row['expected'] or '?'}"
     found = list(record.faults)
     if record.state != "complete":
-        found.append(
-            _UNCLOSED[is_being_written(take.folder)] if record.state == "recording" else f"it is {record.state}"
-        )
+        found.append(_UNCLOSED[_is_recorded(take.folder)] if record.state == "recording" else f"it is {record.state}")
     if row is None:
         found.append("it is not in the dataset; resegment it")
     else:
@@ -105,6 +107,10 @@ def _status(action: str, takes: list[PastTake], table: dict[str, dict[str, Any]]
         return ActionStatus(action, "bad", len(takes), take, repetitions, (*reasons, *found))
     state: State = "marked" if found else "retaken" if len(takes) > 1 else "done"
     return ActionStatus(action, state, len(takes), take, repetitions, tuple(found))
+
+
+def _is_recorded(folder: Path) -> bool:
+    return is_being_written(folder) or recording_under_way(raw_of(folder))
 
 
 def _dataset_rows(dataset: Path) -> tuple[dict[str, dict[str, Any]] | None, tuple[str, ...]]:

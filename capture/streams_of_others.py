@@ -31,6 +31,14 @@ class _Match:
     clock: SeenStream | None
 
 
+@dataclass(frozen=True)
+class LookedFor:
+    """What was found of a rig's streams of others, and by the stream's name in the rig what is wrong with the rest."""
+
+    expected: tuple[ExpectedStream, ...]
+    problems: dict[str, tuple[str, ...]]
+
+
 def find_streams_of_others(rig: Rig, own: Collection[str]) -> list[ExpectedStream]:
     """Find each ``[[stream]]`` of the rig, wait for it where needed, and ask it what it sends.
 
@@ -38,38 +46,41 @@ def find_streams_of_others(rig: Rig, own: Collection[str]) -> list[ExpectedStrea
     with its ``.clock``. Raises RigError for a query that is none, DeviceError with a sentence for each stream that is
     not there, is there more than once, is named twice by the rig or cannot be recorded.
     """
+    found = look_for_streams(rig, own)
+    if found.problems:
+        raise DeviceError(*(problem for problems in found.problems.values() for problem in problems))
+    return list(found.expected)
+
+
+def look_for_streams(rig: Rig, own: Collection[str]) -> LookedFor:
+    """Do what ``find_streams_of_others`` does, but let no stream's absence hide the others.
+
+    Raises RigError for a query that is none.
+    """
     if not rig.stream:
-        return []
+        return LookedFor((), {})
     matches, seen = _look(rig, own)
-    problems: list[str] = []
+    expected: list[ExpectedStream] = []
+    problems: dict[str, tuple[str, ...]] = {}
     by_outlet: dict[str, str] = {}
     for entry in rig.stream:
         found = matches[entry.name]
         if not found:
-            problems.append(_missing(entry, seen, rig))
+            problems[entry.name] = (_missing(entry, seen, rig),)
         elif len(found) > 1:
             named = "; ".join(str(match.stream) for match in found[:_MOST_NAMED])
-            problems.append(
-                f"stream '{entry.name}': {len(found)} streams match {_wanted(entry)}: {named};"
-                " say more in its 'query', or stop the others"
+            sentence = f"stream '{entry.name}': {len(found)} streams match {_wanted(entry)}: {named};"
+            problems[entry.name] = (f"{sentence} say more in its 'query', or stop the others",)
+        elif (other := by_outlet.setdefault(found[0].stream.uid, entry.name)) != entry.name:
+            problems[entry.name] = (
+                f"streams '{other}' and '{entry.name}' of the rig are the same: {found[0].stream}; correct the rig",
             )
         else:
-            other = by_outlet.setdefault(found[0].stream.uid, entry.name)
-            if other != entry.name:
-                problems.append(
-                    f"streams '{other}' and '{entry.name}' of the rig are the same: {found[0].stream}; correct the rig"
-                )
-    if problems:
-        raise DeviceError(*problems)
-    expected: list[ExpectedStream] = []
-    for entry in rig.stream:
-        try:
-            expected += _expected(entry, matches[entry.name][0])
-        except FlexCaptureError as error:
-            problems += error.problems
-    if problems:
-        raise DeviceError(*problems)
-    return expected
+            try:
+                expected += _expected(entry, found[0])
+            except FlexCaptureError as error:
+                problems[entry.name] = error.problems
+    return LookedFor(tuple(expected), problems)
 
 
 def _look(rig: Rig, own: Collection[str]) -> tuple[dict[str, list[_Match]], list[SeenStream]]:

@@ -1,7 +1,7 @@
-"""Devices that fail in a take are started again, until they are back or the take ends.
+"""Devices that fail while they are recorded or published are started again, until they are back or all is over.
 
 A worker that died, said that its device failed, or stands still gets a successor, which publishes the same streams
-under the same source ids. The takes' other streams go on meanwhile. The gap is measured where it ends, by the recorder.
+under the same source ids. The other streams go on meanwhile. The gap is measured where it ends, by the recorder.
 """
 
 from __future__ import annotations
@@ -55,10 +55,14 @@ class SupervisedDevice:
 
 @dataclass(frozen=True)
 class Restart:
-    """What a take gives to a device that comes back: how it began, and how long a device may take to open."""
+    """What is done with a device that comes back: what it is told, and how long it may take to open.
 
-    start: Start
+    ``start`` is None where nothing is played yet. With ``subscribed`` it begins when all its streams have a consumer.
+    """
+
+    start: Start | None
     wait_s: float
+    subscribed: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,7 @@ def supervise(device: SupervisedDevice, restart: Restart, arrived: dict[str, int
         if not process.subscribed:
             process.give_up(f"the streams of device '{device.name}' could not be subscribed to again")
             return [_fell(device, now_s)]
-        device.pieces += 1
-        start = restart.start
-        process.send(Start(start.t0_s, start.folder, start.truth_folder, device.pieces))
-        away_s = device.down_for_s(now_s)
-        _enter(device, "up", now_s)
-        return [Change("device_back", f"device '{device.name}' is back after {away_s:.1f} s")]
+        return [_back(device, restart, now_s)]
     return []
 
 
@@ -116,9 +115,21 @@ def _opening(device: SupervisedDevice, restart: Restart, arrived: dict[str, int]
         process.give_up(f"device '{device.name}' came back with other streams than before; check what is plugged in")
         return [_fell(device, now_s)]
     device.counted_before = arrived
+    if not restart.subscribed:
+        return [_back(device, restart, now_s)]
     process.send(Subscribe())
     _enter(device, "subscribing", now_s)
     return []
+
+
+def _back(device: SupervisedDevice, restart: Restart, now_s: float) -> Change:
+    start = restart.start
+    if start is not None:
+        device.pieces += 1
+        device.process.send(Start(start.t0_s, start.folder, start.truth_folder, device.pieces))
+    away_s = device.down_for_s(now_s)
+    _enter(device, "up", now_s)
+    return Change("device_back", f"device '{device.name}' is back after {away_s:.1f} s")
 
 
 def _layout(spec: StreamSpec) -> tuple[object, ...]:

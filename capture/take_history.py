@@ -39,8 +39,15 @@ class PastTake:
 
     @property
     def usable(self) -> bool:
-        """Whether it was closed and nobody said that it is not to be used."""
-        return self.standing.excluded_reason is None and self.standing.record.state != "recording"
+        """Whether it was closed with something in it, and nobody said that it is not to be used."""
+        record = self.standing.record
+        empty = record.state == "failed" and not any(stream.samples for stream in record.streams)
+        return self.standing.excluded_reason is None and record.state != "recording" and not empty
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is usable and was not cut off."""
+        return self.usable and self.standing.record.state != "recovered"
 
     @property
     def candidate(self) -> Candidate:

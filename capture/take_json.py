@@ -6,13 +6,11 @@ import platform
 import sys
 from datetime import datetime, timezone
 from importlib.metadata import version
-from pathlib import Path
 
 from capture.running_take import RunningTake
-from lab.errors import FileFormatError
+from lab.errors import TakeError
 from lab.take import ClockAnchor, StreamRecord, TakeRecord, ViewRecord
-from storage.frame_records import read_frame_records
-from storage.take_folder import finish_part, part_path
+from storage.salvage_view import drop_pieces, merge_view
 
 
 def opening_record(running: RunningTake) -> TakeRecord:
@@ -94,6 +92,7 @@ def closing_record(running: RunningTake, record: TakeRecord, stopped: ClockAncho
     samples = {state.stream_id: state for state in running.recorder.streams}
     ended = {process.device: process.failure is None for process in running.processes}
     ended |= {state.expected.device: not state.gone for state in samples.values() if state.expected.of_others}
+    views = tuple(_whole_view(running, view) for view in record.views)
     return record.model_copy(
         update={
             "state": "complete" if running.recorder.failure is None else "failed",
@@ -105,19 +104,20 @@ def closing_record(running: RunningTake, record: TakeRecord, stopped: ClockAncho
                 )
                 for stream in record.streams
             ),
-            "views": tuple(closed_view(running.folder, view) for view in record.views),
+            "views": views,
             "events": tuple(running.events),
         }
     )
 
 
-def closed_view(folder: Path, view: ViewRecord) -> ViewRecord:
-    """Give the files of a camera whose worker died their names, and count what every camera kept."""
-    for name in (view.video, view.records):
-        if part_path(folder / name).exists():
-            finish_part(folder / name)
+def _whole_view(running: RunningTake, view: ViewRecord) -> ViewRecord:
+    """Make one video of what a camera wrote, whatever became of its worker, and count what it kept."""
     try:
-        rows = read_frame_records(folder / view.records)
-    except FileFormatError:
-        return view  # the reader of the take says what is missing
-    return view.model_copy(update={"frames": len(rows.rows), "encoded": int(rows.kept.sum())})
+        merged = merge_view(running.folder, view)
+        drop_pieces(running.folder, view.view)
+    except TakeError as error:
+        running.fail("frames_not_kept", f"the files of {view.view} are kept as they are: {error}")
+        return view
+    for note in merged.notes:
+        running.note("remark", note)
+    return merged.record

@@ -17,6 +17,7 @@ from capture.interruption import Interruption
 from capture.lsl_settings import configure_lsl, lsl_configuration
 from capture.marker_outlet import MarkerOutlet
 from capture.messages import Start
+from capture.preflight import begin_preflight
 from capture.recorder import Recorder
 from capture.running_take import FinishedTake, RunningTake, TakePlan
 from capture.stream_check import check_streams
@@ -58,10 +59,13 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
             specs |= {stream.device: (stream.spec,) for stream in of_others if stream.spec is not None}
             check_streams(plan.rig, specs)
             markers = MarkerOutlet(f"{plan.subject}-{plan.session}")
+            looking = begin_preflight(plan, [*expected, *of_others], specs)
             recorder = Recorder([*expected, *of_others])
             recorder.connect(plan.rig.rig.wait_s)
             wait_for_subscriptions(processes)
-        for remark in _remarks(processes):
+            ready = looking.finish()
+        ready.require()
+        for remark in (*ready.warnings, *_remarks(processes)):
             console.warning(remark)
         # that a recording or somebody else's stream is simulated is known only now
         driven = {device.entry.name for device in plan.rig.devices if device.simulated}

@@ -56,6 +56,7 @@ def run_until_stopped(running: RunningTake) -> str:
             utc_less_session_s = _note_clock_set(running, utc_less_session_s)
             now_s = time.monotonic()
             reason = _reason_to_stop(running, now_s - began_s) or _typed(running, keys) or _full(running, disk)
+            reason = reason or ("remote control" if console.stop_asked() else "")
             if reason:
                 break
             late, looked_s = now_s - looked_s > _LATE_S, now_s
@@ -127,7 +128,7 @@ def _note_clock_set(running: RunningTake, before_s: float) -> float:
     jump_s = now_s - before_s
     if abs(jump_s) > _CLOCK_SET_S:
         way = "forward" if jump_s > 0 else "back"
-        running.alarm(
+        running.warn(
             "clock_set",
             f"this computer's clock was set {way} by {abs(jump_s):.1f} s; the take's own time does not depend on it",
         )
@@ -230,7 +231,7 @@ def _note_rates(running: RunningTake, rows: Sequence[StreamRow], elapsed_s: floa
         off = abs(row.rate_measured_hz / row.rate_asked_hz - 1) if row.rate_asked_hz > 0 else 0.0
         text = f"stream '{row.name}' does not come at the {row.rate_asked_hz:g} Hz it promises; check its settings"
         if off > _RATE_OFF and text not in running.alarms:
-            running.alarm("rate", text)
+            running.warn("rate", text)
 
 
 def _status(

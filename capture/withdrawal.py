@@ -15,6 +15,7 @@ from lab.take import subject_problem
 from storage.flex import remove_subject
 from storage.marks_file import marks_path, read_marks
 from storage.os_errors import reason
+from storage.recording_lock import recording_lock
 from storage.subject_sheets import sheet_path
 from storage.take_folder import is_being_written, list_takes
 
@@ -49,7 +50,16 @@ class Holdings:
 
 
 def withdraw_subject(subject: str, out: Path, confirm: str | None) -> int:
-    """Say what there is of a subject, ask, remove it and say what was removed; return the exit code."""
+    """Say what there is of a subject, ask, remove it and say what was removed; return the exit code.
+
+    Raises RequestError where a recording is under way: what it writes would come back.
+    """
+    raw = out / "raw"
+    with recording_lock(raw, "withdrawal") if raw.is_dir() else contextlib.nullcontext():
+        return _withdraw_locked(subject, out, confirm)
+
+
+def _withdraw_locked(subject: str, out: Path, confirm: str | None) -> int:
     holdings = holdings_of(out, subject)
     console = Console()
     for line in _inventory(holdings):

@@ -48,3 +48,7 @@ class TakeError(FlexCaptureError):
 
 class LayoutError(FlexCaptureError):
     """A dataset cannot be written or read as a FLEX layout."""
+
+
+class BackupError(FlexCaptureError):
+    """The disk of a backup is full, gone or failing. What was copied whole before is kept; the source is untouched."""

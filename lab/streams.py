@@ -40,6 +40,8 @@ PROBES_LABELS: Final = ("stream_id", "remote_time", "offset", "round_trip")
 #: The irregular string stream of what happened, in session time: session, action, take, operator, gaps, alarms.
 MARKERS_NAME: Final = "FlexMarkers"
 MARKERS_LABELS: Final = ("event",)
+#: Source id of the recorder's own; that of another recorder, recorded as a stream of others, has another.
+MARKERS_SOURCE: Final = "flex-capture/FlexMarkers"
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_TEMPORARY: Final = ".tmp-"
+_LEFT: Final = re.compile(rf".+{re.escape(_TEMPORARY)}\d+")
 _fdatasync = getattr(os, "fdatasync", os.fsync)  # fdatasync is POSIX only
 
 
@@ -27,12 +30,22 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def temporary_path(path: Path) -> Path:
+    """Return the name under which this process writes a file that is to appear whole as ``path``."""
+    return path.with_name(f"{path.name}{_TEMPORARY}{os.getpid()}")
+
+
+def temporary_files(folder: Path) -> list[Path]:
+    """Return the files of ``folder`` that writers which died left half-written. Raises OSError."""
+    return sorted(path for path in folder.iterdir() if _LEFT.fullmatch(path.name) and path.is_file())
+
+
 def write_bytes_atomically(path: Path, data: bytes) -> None:
     """Replace ``path`` by a file that holds ``data``; a reader sees the old file or the new one, never a part.
 
     Raises OSError; the old file is then untouched and nothing is left beside it.
     """
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    temporary = temporary_path(path)
     try:
         with temporary.open("wb") as file:
             file.write(data)

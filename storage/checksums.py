@@ -12,6 +12,7 @@ from storage.os_errors import reason
 from storage.take_folder import MARKS_NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 SUMS_NAME: Final = "SHA256SUMS"
@@ -20,13 +21,22 @@ _BLOCK_BYTES = 1 << 20
 _LARGEST_SUMS = 10_000_000
 
 
-def write_sums(folder: Path) -> None:
-    """Write ``SHA256SUMS`` of all files in the folder but the marks and itself, atomically. Raises TakeError."""
+def write_sums(folder: Path, without: Collection[Path] = ()) -> None:
+    """Write ``SHA256SUMS`` of all files in the folder but the marks, itself and those ``without``, atomically.
+
+    Raises TakeError.
+    """
     try:
-        lines = [f"{_sum(path)}  {name}\n" for name, path in sorted(_files(folder).items())]
+        files = sorted((name, path) for name, path in sealed_files(folder).items() if path not in without)
+        lines = [f"{file_digest(path)}  {name}\n" for name, path in files]
         write_bytes_atomically(folder / SUMS_NAME, "".join(lines).encode())
     except OSError as error:
         raise TakeError(f"{folder}: its checksums cannot be written ({reason(error)}); check the disk.") from None
+
+
+def listed_files(folder: Path) -> set[str]:
+    """Return the names in ``SHA256SUMS``, of files below the folder. Raises TakeError where it cannot be read."""
+    return set(read_sums(folder)[0])
 
 
 def verify_sums(folder: Path) -> list[str]:
@@ -34,14 +44,14 @@ def verify_sums(folder: Path) -> list[str]:
 
     Raises TakeError where there is no readable ``SHA256SUMS``.
     """
-    listed, problems = _listed(folder)
-    present = _files(folder)
+    listed, problems = read_sums(folder)
+    present = sealed_files(folder)
     for name, digest in sorted(listed.items()):
         if name not in present:
             problems.append(f"{folder / name} is missing.")
             continue
         try:
-            if _sum(present[name]) != digest:
+            if file_digest(present[name]) != digest:
                 problems.append(f"{folder / name} has changed since it was recorded.")
         except OSError as error:
             problems.append(f"{folder / name} cannot be read ({reason(error)}).")
@@ -53,13 +63,18 @@ def verify_sums(folder: Path) -> list[str]:
 
 def digest_of(folder: Path) -> str:
     """Return the SHA-256 (hex) of the ``SHA256SUMS`` file: one hash for the whole take. Raises TakeError."""
-    return hashlib.sha256(_sums_bytes(folder)).hexdigest()
+    return hashlib.sha256(sums_bytes(folder)).hexdigest()
 
 
-def _listed(folder: Path) -> tuple[dict[str, str], list[str]]:
+def read_sums(folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Return the SHA-256 (hex) of each file in ``SHA256SUMS``, and a sentence for each line that is none.
+
+    The names are as they stand there and lead anywhere: never open one that is not in ``sealed_files``. Raises
+    TakeError where there is no readable ``SHA256SUMS``.
+    """
     listed: dict[str, str] = {}
     problems: list[str] = []
-    for number, line in enumerate(_sums_bytes(folder).decode("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(sums_bytes(folder).decode("utf-8", "replace").splitlines(), 1):
         match = _LINE.fullmatch(line)
         if match is None:
             problems.append(f"{folder / SUMS_NAME}, line {number} is not a checksum.")
@@ -68,7 +83,8 @@ def _listed(folder: Path) -> tuple[dict[str, str], list[str]]:
     return listed, problems
 
 
-def _sums_bytes(folder: Path) -> bytes:
+def sums_bytes(folder: Path) -> bytes:
+    """Return the ``SHA256SUMS`` of a take as it stands on the disk. Raises TakeError."""
     path = folder / SUMS_NAME
     try:
         with path.open("rb") as file:
@@ -82,7 +98,8 @@ def _sums_bytes(folder: Path) -> bytes:
     return data
 
 
-def _files(folder: Path) -> dict[str, Path]:
+def sealed_files(folder: Path) -> dict[str, Path]:
+    """Return the files of a take that its checksums are of, by their names below the folder with ``/``."""
     return {
         path.relative_to(folder).as_posix(): path
         for path in folder.rglob("*")
@@ -90,9 +107,11 @@ def _files(folder: Path) -> dict[str, Path]:
     }
 
 
-def _sum(path: Path) -> str:
+def file_digest(path: Path, read: Callable[[int], object] = int) -> str:
+    """Return the SHA-256 (hex) of a file; ``read`` hears of each number of bytes read. Raises OSError."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
+            read(len(block))
     return digest.hexdigest()

@@ -75,9 +75,8 @@ class FrameRecordWriter:
         self.path = path
         self.count = 0
         self._file = AppendFile(path, make_room)
-        start = _HEADER.pack(MAGIC, VERSION, _HEADER.size, RECORD.itemsize, 0)[:-4]
         try:
-            self._file.append(start + struct.pack("<I", zlib.crc32(start)))
+            self._file.append(_header())
         except BaseException:
             self._file.close()
             raise
@@ -128,6 +127,43 @@ def read_frame_records(path: Path) -> FrameRecords:
         raise FileFormatError(f"{path} has a damaged header; check the take with `flex-capture verify`.")
     if (version, header_size, record_size) != (VERSION, _HEADER.size, RECORD.itemsize):
         raise FileFormatError(f"{path} is of version {version} of frame records; use a flex-capture that knows it.")
+    return _records_of(data)
+
+
+def scan_frame_records(path: Path) -> FrameRecords:
+    """Read all whole and undamaged records of a ``.frames`` file, whatever its header says; none of a missing file.
+
+    Each record carries its own checksum. Raises FileFormatError where the file cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        data = b""
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read ({reason(error)}); check the take's folder.") from None
+    if len(data) < _HEADER.size:
+        return FrameRecords(np.zeros(0, dtype=RECORD), len(data), 0)
+    return _records_of(data)
+
+
+def frame_records_bytes(rows: npt.NDArray[Any]) -> bytes:
+    """Return the content of a ``.frames`` file with the records ``rows``, a structured array of ``RECORD`` (frames,).
+
+    Their checksums are made anew.
+    """
+    sealed = rows.copy()
+    data = memoryview(sealed.tobytes())
+    size = RECORD.itemsize
+    sealed["record_crc32"] = [zlib.crc32(data[start : start + size - 4]) for start in range(0, len(data), size)]
+    return _header() + bytes(sealed.tobytes())
+
+
+def _header() -> bytes:
+    start = _HEADER.pack(MAGIC, VERSION, _HEADER.size, RECORD.itemsize, 0)[:-4]
+    return start + struct.pack("<I", zlib.crc32(start))
+
+
+def _records_of(data: bytes) -> FrameRecords:
     count, torn = divmod(len(data) - _HEADER.size, RECORD.itemsize)
     rows = np.frombuffer(data, dtype=RECORD, count=count, offset=_HEADER.size)
     view = memoryview(data)

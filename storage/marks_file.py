@@ -26,6 +26,11 @@ def marks_path(folder: Path) -> Path:
     return folder / MARKS_NAME
 
 
+def marks_bytes(folder: Path) -> bytes:
+    """Return a take's marks as they stand on the disk, nothing where there are none. Raises TakeError."""
+    return read_bounded(marks_path(folder), _LARGEST_MARKS, missing_ok=True)
+
+
 def append_mark(folder: Path, mark: Mark) -> None:
     """Append one mark and wait until it is on the disk.
 
@@ -54,7 +59,7 @@ def read_marks(folder: Path) -> tuple[list[Mark], list[str]]:
     """
     marks: list[Mark] = []
     strange: list[int] = []
-    for number, line in enumerate(read_bounded(marks_path(folder), _LARGEST_MARKS, missing_ok=True).split(b"\n"), 1):
+    for number, line in enumerate(marks_bytes(folder).split(b"\n"), 1):
         if not line.strip():
             continue
         if not line.startswith(b"{"):

@@ -16,8 +16,7 @@ from lab.streams import (
     CLOCK_LABELS,
     CLOCK_SUFFIX,
     FRAME_LABELS,
-    MARKERS_LABELS,
-    MARKERS_NAME,
+    MARKERS_SOURCE,
     PROBES_LABELS,
     PROBES_NAME,
 )
@@ -150,7 +149,7 @@ def _is_probes(stream: XdfStream) -> bool:
 
 def is_markers(stream: XdfStream) -> bool:
     """Tell the recorder's own ``FlexMarkers``, whose events stand in ``take.json`` as well."""
-    return stream.name == MARKERS_NAME and _labels(stream) == MARKERS_LABELS and stream.format == "string"
+    return stream.header.source_id == MARKERS_SOURCE and stream.format == "string"
 
 
 def _round_trips(probes: list[XdfStream]) -> _ROUND_TRIPS:

@@ -124,10 +124,20 @@ def create_take(raw: Path, subject: str, session: str, action: str) -> Path:
     raise RequestError(f"No take can be created in {session_folder}: its names are always taken; try again.")
 
 
-def is_being_written(folder: Path) -> bool:
-    """Tell whether a recorder seems to write into a take: one that lives writes at least a boundary every second."""
-    part = part_path(streams_path(folder))
-    return part.exists() and time.time() - part.stat().st_mtime < ALIVE_S
+def is_being_written(folder: Path, within_s: float = ALIVE_S) -> bool:
+    """Tell whether somebody seems to write into a take: who records writes at least a boundary every second.
+
+    Times that lie further in the future are those of a clock that was set back, and say nothing.
+    """
+    now_s = time.time()
+    for part in folder.glob(f"*{PART_SUFFIX}"):
+        try:
+            age_s = now_s - part.stat().st_mtime
+        except OSError:
+            continue  # it was just given its name
+        if abs(age_s) < within_s:
+            return True
+    return False
 
 
 def write_record(folder: Path, record: TakeRecord) -> None:

@@ -127,7 +127,7 @@ def _indexed_rows(container: Any, stream: Any) -> tuple[list[tuple[int, int, int
     if first is None or first.pts is None or first.pts != first.dts or first.size != entries[0].size:
         return None
     shift = first.pts - entries[0].timestamp
-    rows = [(_us(entry.timestamp + shift, stream.time_base), entry.size, 1) for entry in entries]
+    rows = [(pts_us_of(entry.timestamp + shift, stream.time_base), entry.size, 1) for entry in entries]
     return rows, 0
 
 
@@ -144,13 +144,14 @@ def _demuxed_rows(container: Any, stream: Any) -> tuple[list[tuple[int, int, int
             if packet.is_corrupt or packet.pts is None or packet.is_discard:
                 discarded += 1
             elif len(rows) < _MOST_FRAMES:
-                rows.append((_us(packet.pts, stream.time_base), packet.size, int(packet.is_keyframe)))
+                rows.append((pts_us_of(packet.pts, stream.time_base), packet.size, int(packet.is_keyframe)))
     except (av.FFmpegError, OSError):
         discarded += 1  # a torn end: what came before it is whole
     return rows, discarded
 
 
-def _us(pts: int, time_base: Fraction) -> int:
+def pts_us_of(pts: int, time_base: Fraction) -> int:
+    """Return a time of a container in microseconds."""
     return round(pts * time_base * _US)
 
 
@@ -175,7 +176,7 @@ def packets(path: Path, first: int, last: int, index: VideoIndex | None = None) 
         for packet in container.demux(stream):
             if not packet.size or packet.pts is None or packet.is_corrupt or packet.is_discard:
                 continue
-            pts_us = _us(packet.pts, stream.time_base)
+            pts_us = pts_us_of(packet.pts, stream.time_base)
             if low <= pts_us <= high:
                 yield pts_us, bytes(packet)
                 left -= 1
@@ -195,7 +196,7 @@ def frames_between(path: Path, low_us: int, high_us: int) -> Iterator[tuple[int,
         for frame in container.decode(stream):
             if frame.pts is None:
                 continue
-            pts_us = _us(frame.pts, stream.time_base)
+            pts_us = pts_us_of(frame.pts, stream.time_base)
             if pts_us > high_us:
                 return
             if pts_us >= low_us:

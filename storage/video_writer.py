@@ -53,16 +53,7 @@ class VideoWriter:
     def _open(self, video: VideoFormat, rate_hz: float) -> None:
         import av
 
-        flags = "hybrid_fragmented+delay_moov"
-        if video.codec not in INTRA_CODECS:
-            flags += "+frag_every_frame"
-        options = {
-            "movflags": flags,
-            "video_track_timescale": str(TIME_BASE.denominator),
-            "movie_timescale": str(TIME_BASE.denominator),
-            "flush_packets": "1",
-        }
-        container = av.open(str(self.path), "w", format="mov", options=options)
+        container = av.open(str(self.path), "w", format="mov", options=mov_options(video.codec))
         try:
             self._stream = add_copied_stream(container, video, rate_hz)
             container.start_encoding()
@@ -110,6 +101,19 @@ class VideoWriter:
             ) from None
         finally:
             self._file.close()
+
+
+def mov_options(codec: str) -> dict[str, str]:
+    """Return the muxer's options for a MOV that survives a kill and keeps the times of its frames."""
+    flags = "hybrid_fragmented+delay_moov"
+    if codec not in INTRA_CODECS:
+        flags += "+frag_every_frame"
+    return {
+        "movflags": flags,
+        "video_track_timescale": str(TIME_BASE.denominator),
+        "movie_timescale": str(TIME_BASE.denominator),
+        "flush_packets": "1",
+    }
 
 
 def add_copied_stream(container: Any, video: VideoFormat, rate_hz: float) -> Any:

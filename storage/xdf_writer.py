@@ -111,7 +111,7 @@ class XdfWriter:
         """Append a stream's footer. Raises ValueError for an unknown stream."""
         if stream_id not in self._streams:
             raise ValueError(f"stream {stream_id} has no header yet")
-        self._file.append(_chunk(STREAM_FOOTER, struct.pack("<I", stream_id) + xml.encode()))
+        self._file.append(footer_chunk(stream_id, xml))
 
     def sync(self) -> None:
         """Wait until all that was written is on the disk; writing goes on meanwhile."""
@@ -129,6 +129,11 @@ def variable_length(number: int) -> bytes:
     if number < 1 << 32:
         return struct.pack("<BI", 4, number)
     return struct.pack("<BQ", 8, number)
+
+
+def footer_chunk(stream_id: int, xml: str) -> bytes:
+    """Return the StreamFooter chunk of a stream."""
+    return _chunk(STREAM_FOOTER, struct.pack("<I", stream_id) + xml.encode())
 
 
 def _chunk(tag: int, *content: bytes) -> bytes:

@@ -38,6 +38,9 @@ from capture.commands.finite_range import FiniteRange
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=None, help="Seed of the simulated athlete.")
 @click.option("--duration", type=FiniteRange(0.5, 7200), default=None, help="Stop a take after this many seconds.")
 @click.option("--yes", is_flag=True, help="Ask nothing and count nothing down: one take.")
+@click.option(
+    "--remote", metavar="[HOST:]PORT", default=None, help="Also take LabRecorder's remote commands on this TCP port."
+)
 @click.option("--truth", is_flag=True, help="Let simulated devices write what they really did into the take.")
 def record(**options: Any) -> int:
     """Record takes of a subject and write them into the dataset.
@@ -45,6 +48,9 @@ def record(**options: Any) -> int:
     Without --action the session is led through the protocol or playlist: what is next, start, verdict, and whether the
     take is kept. Called again, it goes on with what has no usable take. Where there is no terminal, and with --yes, one
     take is recorded: of --action, of the next set of --playlist, --protocol or --shuffle, or of the squat.
+
+    With --remote other programs can start and stop takes, at a terminal and where there is none; others than those of
+    this computer only if HOST is given.
 
     A take starts when "recording" is announced and ends with Enter, Ctrl-C, --duration, or when all replayed or
     simulated devices are done. Everything lands in OUT/raw first; OUT/dataset is made from it.

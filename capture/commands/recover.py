@@ -12,12 +12,11 @@ import click
 def recover(takes: tuple[Path, ...]) -> int:
     """Close takes that were cut off by a crash or a power cut, so that they can be used.
 
-    TAKES are take folders, or folders with takes somewhere below. Nothing that was recorded is changed; what is
-    missing at the end of each stream is said. Afterwards `flex-capture resegment` writes them into the dataset.
+    TAKES are take folders, or folders with takes somewhere below. All whole chunks and frames are copied, and the
+    original files are removed once the copy has been read back; what is missing at the end of each stream is said.
+    Afterwards `flex-capture resegment` writes the takes into the dataset.
     """
+    from capture.console import Console
     from capture.recovery import recover_takes
 
-    said, fine = recover_takes(takes)
-    for line in said:
-        click.echo(line)
-    return 0 if fine else 3
+    return recover_takes(takes, Console())

@@ -14,13 +14,17 @@ def verify(takes: tuple[Path, ...]) -> int:
 
     TAKES are take folders, or folders with takes somewhere below.
     """
+    from capture.console import Console
     from capture.process_take import without_folder
-    from capture.resegmentation import takes_below
+    from capture.recovery import recover_met
+    from capture.takes_below import takes_below
     from lab.errors import FlexCaptureError
     from storage.checksums import verify_sums
 
     findings = 0
-    for take in takes_below(takes):
+    found = takes_below(takes)
+    recover_met(found, Console())
+    for take in found:
         try:
             problems = verify_sums(take)
         except FlexCaptureError as error:

@@ -17,7 +17,7 @@ from drivers.replay.pacing import PacedReplay, Track
 from drivers.replay.source_file import ReplayConfig, file_details, find_file
 from drivers.replay.xdf_tracks import is_camera, track_of
 from lab.errors import DeviceError
-from lab.streams import CLOCK_LABELS, CLOCK_SUFFIX, PROBES_NAME, StreamSpec
+from lab.streams import CLOCK_LABELS, CLOCK_SUFFIX, MARKERS_SOURCE, PROBES_NAME, StreamSpec
 from storage.xdf_reader import XdfStream, read_xdf
 
 #: The whole file is held in memory.
@@ -63,7 +63,11 @@ class ReplayXdf(PacedReplay):
         names = {stream.name for stream in content.streams}
         clocks = {stream.name: stream for stream in content.streams if _is_clock(stream, names)}
         ordinary = [
-            stream for stream in content.streams if stream.name != PROBES_NAME and clocks.get(stream.name) is not stream
+            stream
+            for stream in content.streams
+            if stream.name != PROBES_NAME
+            and stream.header.source_id != MARKERS_SOURCE
+            and clocks.get(stream.name) is not stream
         ]
         called = _names(ordinary)
         chosen = self._chosen(path, ordinary, called)

@@ -22,7 +22,10 @@ import pytest
 from small_rigs import CAMERA, EMG, MOCAP
 from storage.checksums import verify_sums
 from storage.raw_take import read_raw_take
+from storage.recording_lock import RECORDING_LOCK_NAME, recording_lock
+from storage.salvage_xdf import scan_xdf
 from storage.take_folder import list_takes, part_path, read_record, write_record
+from storage.xdf_reader import read_xdf
 
 COMMAND = [sys.executable, "-c", "from capture.cli import main; main()"]
 
@@ -35,50 +38,199 @@ def recorded(tmp_path: Path, rig: Path, flex_capture: Callable[..., object], *mo
 
 
 def cut_off(take: Path) -> None:
-    """Make a closed take what it would be had its recorder been killed."""
+    """Make a closed take what it would be had its recorder been killed a minute ago."""
     (take / "SHA256SUMS").unlink()
     for name in ("streams.xdf", "view1.mov", "view1.frames"):
         if (take / name).exists():
             (take / name).rename(part_path(take / name))
-    with part_path(take / "streams.xdf").open("r+b") as file:
-        file.truncate(part_path(take / "streams.xdf").stat().st_size - 100)
+    part = part_path(take / "streams.xdf")
+    with part.open("r+b") as file:
+        file.truncate(part.stat().st_size * 3 // 4)
     record = read_record(take)
-    write_record(take, record.model_copy(update={"state": "recording", "stopped": None}))
+    write_record(take, record.model_copy(update={"state": "recording", "stopped": None, "events": ()}))
     old_s = time.time() - 60
-    os.utime(part_path(take / "streams.xdf"), (old_s, old_s))
+    for path in take.iterdir():
+        os.utime(path, (old_s, old_s))
 
 
 def test_a_cut_off_take_is_recovered_and_stays_marked(
     write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
 ) -> None:
     take = recorded(tmp_path, write_rig(MOCAP, CAMERA), flex_capture)
-    whole = (take / "streams.xdf").read_bytes()
     cut_off(take)
-    refused = flex_capture("resegment", take)
-    assert refused.code == 3
-    assert "flex-capture recover" in refused.out
+    torn = part_path(take / "streams.xdf").read_bytes()
+    ((_, whole_bytes),) = scan_xdf(part_path(take / "streams.xdf")).spans
+    before = {stream.name: stream.stamps for stream in read_xdf(part_path(take / "streams.xdf")).streams}
     recovered = flex_capture("recover", tmp_path / "out" / "raw")
     assert recovered.code == 0, recovered
     assert "before the last sign of life" in recovered.out
     assert verify_sums(take) == []
-    assert read_record(take).state == "recovered"
-    assert (take / "streams.xdf").read_bytes() == whole[:-100]
+    record = read_record(take)
+    assert record.state == "recovered"
+    assert record.stopped is None
+    assert len(torn) * 0.9 < whole_bytes < len(torn)
+    assert (take / "streams.xdf").read_bytes().startswith(torn[:whole_bytes])
+    after = read_xdf(take / "streams.xdf")
+    assert after.bytes_discarded == 0
+    assert {stream.name: stream.stamps.tolist() for stream in after.streams} == {
+        name: stamps.tolist() for name, stamps in before.items()
+    }
+    assert not list(take.glob("*.part"))
     again = flex_capture("resegment", take)
     assert again.code == 1
     assert "the take is recovered" in again.out
-    assert flex_capture("recover", take).code == 0  # nothing to do, and it says so
+    assert "nothing to recover" in flex_capture("recover", take).out
 
 
-def test_a_take_under_way_is_not_recovered(
-    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+@pytest.mark.parametrize("command", ["resegment", "verify", "show", "amend", "status"])
+def test_whatever_command_meets_a_cut_off_take_recovers_it(
+    command: str, write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
 ) -> None:
     take = recorded(tmp_path, write_rig(MOCAP), flex_capture)
     cut_off(take)
-    os.utime(part_path(take / "streams.xdf"))
+    out = tmp_path / "out"
+    arguments = {
+        "resegment": (out / "raw",),
+        "verify": (out,),
+        "show": (take, "--output", tmp_path / "page.html"),
+        "amend": (take, "--note", "cut off"),
+        "status": ("--out", out),
+    }[command]
+    met = flex_capture(command, *arguments)
+    assert met.code in {0, 1}, met
+    assert "cut off, and recovered" in met.out
+    assert read_record(take).state == "recovered"
+    assert verify_sums(take) == []
+
+
+@pytest.mark.slow
+def test_the_next_recording_recovers_first_and_offers_the_take_as_it_is(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    rig = write_rig(MOCAP)
+    take = recorded(tmp_path, rig, flex_capture)
+    cut_off(take)
+    unbegun = take.parent / "A16-07"
+    unbegun.mkdir()
+    outcome = flex_capture(
+        "record", "--subject", "S13", "--rig", rig, "--out", tmp_path / "out", "--yes", "--duration", 1
+    )
+    assert outcome.code in {0, 1}, outcome
+    assert outcome.out.index("cut off, and recovered") < outcome.out.index("recording")
+    assert f"flex-capture resegment {take}" in outcome.out
+    assert f"{unbegun} has no take.json" in outcome.out
+    assert read_record(take).state == "recovered"
+    assert list(unbegun.iterdir()) == []
+    assert not (tmp_path / "out" / "raw" / RECORDING_LOCK_NAME).exists()
+
+
+def test_takes_that_never_began_break_no_command(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    take = recorded(tmp_path, write_rig(MOCAP), flex_capture)
+    out = tmp_path / "out"
+    empty, unread = take.parent / "A16-02", take.parent / "A16-03"
+    for folder, content in ((empty, None), (unread, b"")):
+        folder.mkdir()
+        shutil.copy(take / "take.json", folder)
+        record = read_record(folder).model_copy(update={"state": "recording", "take": folder.name, "stopped": None})
+        write_record(folder, record)
+        if content is not None:
+            path = part_path(folder / "streams.xdf")
+            path.write_bytes(content)
+            os.utime(path, (1e9, 1e9))
+    (take.parent / "A16-04").mkdir()
+    outcome = flex_capture("recover", out / "raw")
+    assert outcome.code == 3
+    assert outcome.out.count("cut off before anything was recorded") == 2
+    assert "A16-04 has no take.json" in outcome.out
+    for folder in (empty, unread):
+        assert read_record(folder).state == "failed"
+        assert verify_sums(folder) == []
+    assert flex_capture("verify", out / "raw").code == 1  # A16-04
+    assert flex_capture("status", "--out", out).code == 1
+    outcome = flex_capture("resegment", out / "raw")
+    assert outcome.code == 3
+    takes = pd.read_parquet(out / "dataset" / "takes.parquet").set_index("take")
+    assert takes.current.to_dict() == {"A16-01": True}
+
+
+def test_a_take_under_way_is_not_recovered(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = recorded(tmp_path, write_rig(MOCAP), flex_capture)
+    cut_off(take)
+    before = {path.name: path.read_bytes() for path in take.iterdir()}
+    with recording_lock(tmp_path / "out" / "raw"):  # as a recorder that is frozen holds it
+        monkeypatch.setattr("capture.recovery.WAIT_S", 0.0)
+        outcome = flex_capture("recover", take)
+        assert outcome.code == 3
+        assert "a recording is under way" in outcome.out
+        assert "not touched" in flex_capture("verify", take).out
+    monkeypatch.setattr("capture.recovery.is_being_written", lambda *_: True)  # by a recorder that knows no lock
     outcome = flex_capture("recover", take)
     assert outcome.code == 3
     assert "is being written" in outcome.out
-    assert read_record(take).state == "recording"
+    assert {path.name: path.read_bytes() for path in take.iterdir()} == before
+
+
+def test_without_room_a_take_stays_as_it_is(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = recorded(tmp_path, write_rig(MOCAP, CAMERA), flex_capture)
+    cut_off(take)
+    before = {path.name: path.read_bytes() for path in take.iterdir()}
+    usage = shutil.disk_usage(take)
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: usage._replace(free=1_100_000))
+    outcome = flex_capture("recover", take)
+    assert outcome.code == 3
+    assert "make room" in outcome.out
+    assert {path.name: path.read_bytes() for path in take.iterdir()} == before
+
+
+@pytest.mark.slow
+def test_two_recorders_at_once_in_one_folder_are_refused(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    out, rig = tmp_path / "out", write_rig(MOCAP)
+    with start(rig, out) as process:
+        assert process.stdout is not None
+        while "recording" not in process.stdout.readline():
+            pass
+        second = flex_capture("record", "--subject", "S13", "--rig", rig, "--out", out, "--yes")
+        assert second.code == 2
+        assert f"a recording is under way in {out / 'raw'} by process {process.pid} on host" in second.err
+        withdrawn = flex_capture("withdraw", "S12", "--out", out, "--confirm", "S12")
+        assert withdrawn.code == 2
+        assert "a recording is under way" in withdrawn.err
+        process.communicate(timeout=90)
+    (take,) = list_takes(out / "raw")
+    assert read_record(take).state == "complete"
+    assert sorted(path.name for path in (out / "raw").iterdir()) == ["S12"]
+
+
+@pytest.mark.slow
+def test_a_killed_recorder_is_salvaged_by_the_next_one_at_once(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
+) -> None:
+    out, rig = tmp_path / "out", write_rig(MOCAP, CAMERA)
+    with start(rig, out) as process:
+        assert process.stdout is not None
+        while "recording" not in process.stdout.readline():
+            pass
+        time.sleep(2.0)
+        process.kill()
+        process.communicate()
+    outcome = flex_capture("record", "--subject", "S12", "--rig", rig, "--out", out, "--yes", "--duration", 1)
+    assert outcome.code in {0, 1}, outcome
+    first, second = list_takes(out / "raw")
+    assert (read_record(first).state, read_record(second).state) == ("recovered", "complete")
+    assert verify_sums(first) == []
+    read = read_raw_take(first)
+    (view,) = read.views
+    assert len(view.frame_id) > 10
+    assert (view.index >= 0).sum() >= len(view.index) - 1
+    assert read.notes == ()
 
 
 def test_changed_raw_bytes_mark_the_take(

@@ -141,14 +141,23 @@ def test_a_stream_that_is_published_already(
         assert shown.stop() == 0
 
 
-def test_a_device_that_dies_while_it_is_published(write_rig: Callable[..., Path]) -> None:
+def test_a_device_that_dies_while_it_is_published_is_started_again(write_rig: Callable[..., Path]) -> None:
     import psutil
 
+    def workers(shown: Publishing) -> list[psutil.Process]:
+        children = psutil.Process(shown.process.pid).children()
+        alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+        return [child for child in alive if "resource_tracker" not in " ".join(child.cmdline())]
+
     with publishing("stream", "--rig", write_rig(EMG)) as shown:
-        for child in psutil.Process(shown.process.pid).children():
-            if "resource_tracker" not in " ".join(child.cmdline()):
-                child.kill()
-        assert shown.process.wait(20) == 3
+        (worker,) = workers(shown)
+        worker.kill()
+        deadline_s = time.monotonic() + 20
+        while not (again := [child for child in workers(shown) if child.pid != worker.pid]):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+        assert len(again) == 1
+        assert shown.stop() == 3
     assert any("the process of device 'emg' died" in line for line in shown.lines)
 
 

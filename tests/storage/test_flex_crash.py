@@ -15,6 +15,7 @@ import pytest
 from lab.aligned import AlignedTake
 from lab.errors import LayoutError
 from lab.take import TakeRecord
+from storage import file_lock
 from storage.flex import lock, rebuild_tables, remove_subject, validate, write_take
 
 
@@ -170,8 +171,8 @@ def test_a_second_writer_waits_and_then_names_the_first(raw: Path, tmp_path: Pat
     dataset = tmp_path / "dataset"
     dataset.mkdir()
     now = [0.0]
-    monkeypatch.setattr(lock.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(lock.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(file_lock.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(file_lock.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     with lock.writer_lock(dataset), pytest.raises(LayoutError, match=rf"by process {os.getpid()} on .*\.lock"):
         _first(dataset, raw)
     assert now[0] >= 30
