@@ -184,9 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table a figure."""
     parser = argparse.ArgumentParser(description="Figures of the recorder, beside LabRecorder's where it has them.")
     parser.add_argument("--work", type=Path, help="folder for what is recorded; a temporary one if not given")
-    parser.add_argument(
-        "--figures", nargs="+", choices=list(FIGURES), default=[name for name in FIGURES if name != "hour"]
-    )
+    parser.add_argument("--figures", nargs="+", choices=list(FIGURES), help="all but the hour if not given")
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes; the figures mean little")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the recordings of the cost")
     parser.add_argument("--rounds", type=int, default=3, help="recordings of the cost")
@@ -202,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         asked.work.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="flex-recorder-", dir=asked.work))
     try:
-        for figure in asked.figures:
+        for figure in asked.figures or [name for name in FIGURES if asked.quick or name != "hour"]:
             asked.work = scratch / figure
             asked.work.mkdir()
             FIGURES[figure](asked)
