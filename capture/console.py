@@ -19,7 +19,8 @@ _PIPE_COLUMNS: Final = 160
 #: As often as the rest that is left is drawn, and as often as it is not.
 _CLOCK_PERIOD_S: Final = 0.2
 _IDLE_PERIOD_S: Final = 60.0
-_NUMBER: Final = re.compile(r"\d+(\.\d+)?")
+#: A number that stands alone, such as seconds that are counted; that of view1 is a name.
+_NUMBER: Final = re.compile(r"(?<![\w.'-])\d+(\.\d+)?(?![\w.'-])")
 #: A key pressed earlier than this after a question appears was not its answer.
 _DEAF_S: Final = 0.4
 
