@@ -87,7 +87,7 @@ def assert_bystander_whole(take: JudgedTake, device: str = "bystander") -> None:
     """Check a device that nothing happened to against its truth: each sample once, nothing said of it."""
     rows = [json.loads(line) for line in (take.folder / "truth" / f"{device}.jsonl").read_text().splitlines()[1:]]
     true = [Delivered(0, "", row["counter"] - row["samples"] + 1, row["counter"], row["arrival_s"]) for row in rows]
-    assert len(true) > 100
+    assert len(true) > 10
     assert_all_until_the_stop(take, take.counts(device), true)
     about = [event.text for event in take.record.events if f"'{device}'" in event.text]
     assert about == []

@@ -26,6 +26,25 @@ def wait_for(what: str, true: Callable[[], object], timeout_s: float = 60.0) -> 
         time.sleep(0.05)
 
 
+def lives(process: psutil.Process) -> bool:
+    """Whether a process runs; one that has ended may still be listed until somebody asks how."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def workers_of(recorder: int) -> list[psutil.Process]:
+    """Return the workers of the recorder with this process id, in the order in which they were started."""
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(recorder).children():
+            with contextlib.suppress(psutil.Error):
+                if "spawn_main" in " ".join(child.cmdline()) and lives(child):
+                    found.append(child)
+    return sorted(found, key=lambda child: (child.create_time(), child.pid))
+
+
 class RunningRecorder:
     """A recorder under way; ``out`` is its output folder, its console is a file."""
 
@@ -42,7 +61,6 @@ class RunningRecorder:
                 env={**os.environ, **environment},
                 start_new_session=True,
             )
-        self._seen: set[int] = set()
 
     @property
     def shown(self) -> str:
@@ -62,14 +80,8 @@ class RunningRecorder:
             raise AssertionError(f"{error}\n{self.shown}") from None
 
     def workers(self) -> list[psutil.Process]:
-        """Return the workers that are there, in the order in which they were started: at first that of the rig."""
-        found = []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self.process.pid).children():
-                with contextlib.suppress(psutil.Error):
-                    if "spawn_main" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
-                        found.append(child)
-        return sorted(found, key=lambda child: (child.create_time(), child.pid))
+        """Return the workers that are there; at first their order is that of the rig."""
+        return workers_of(self.process.pid)
 
     def stop(self, timeout_s: float = 90.0) -> int:
         """Press Ctrl-C and wait for the end; return the exit code."""
