@@ -22,6 +22,8 @@ from storage.take_folder import finish_part, frames_path, part_path, segment_nam
 from storage.video_writer import VideoWriter
 
 _QUEUE_S: Final = 2.0
+#: More frames than that may wait while they are small: after a pause of the computer all that waited come at once.
+_QUEUE_BYTES: Final = 64 << 20
 #: Rows of frames without their bytes may wait this much longer than frames with them.
 _ROWS_FACTOR: Final = 100
 _SYNC_PERIOD_S: Final = 1.0
@@ -63,6 +65,7 @@ class CameraFiles:
         self._video = VideoWriter(part_path(self._video_path), spec.video, spec.rate_hz)
         self._publish = publish
         self._capacity = max(8, int(_QUEUE_S * max(spec.rate_hz, 1.0)))
+        self._put_bytes = self._taken_bytes = 0  # each counted by one thread alone
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(self._capacity * _ROWS_FACTOR)
         self.problems: list[str] = []
         self._stop = threading.Event()
@@ -73,16 +76,19 @@ class CameraFiles:
 
     @property
     def fill(self) -> float:
-        """How full the queue of frames is, 0 to 1."""
-        return min(1.0, self._queue.qsize() / self._capacity)
+        """How full the queue of frames is, 0 to 1; a frame that finds it full is given up."""
+        waiting_bytes = self._put_bytes - self._taken_bytes
+        return min(1.0, self._queue.qsize() / self._capacity, waiting_bytes / _QUEUE_BYTES)
 
     def put(self, frame: Frame) -> None:
         """Hand over a frame; never blocks."""
-        kept = self._queue.qsize() < self._capacity
+        kept = self.fill < 1.0
+        self._put_bytes += len(frame.data) if kept else 0
         waiting = _Waiting(frame, kept) if kept else _Waiting(replace(frame, data=b""), kept)
         try:
             self._queue.put_nowait(waiting)
         except queue.Full:
+            self._put_bytes -= len(waiting.frame.data)
             # minutes of rows are waiting: the disk has been gone for long, and the recorder shows it
             self._problem("the disk did not keep up; rows of frames were lost as well")
 
@@ -128,6 +134,7 @@ class CameraFiles:
                 self._keep(waiting)
             except Exception as error:  # noqa: BLE001 - the thread must outlive any failure of the disk or muxer
                 self._problem(f"frame {waiting.frame.frame_id} could not be kept: {error}")
+            self._taken_bytes += len(waiting.frame.data)
 
     def _keep(self, waiting: _Waiting) -> None:
         frame, pts_us = waiting.frame, self._pts_us(waiting.frame)

@@ -21,7 +21,8 @@ _CLOCK_PERIOD_S: Final = 0.2
 _IDLE_PERIOD_S: Final = 60.0
 #: As often as somebody who asks from afar is looked for.
 _ASKED_PERIOD_S: Final = 0.1
-_NUMBER: Final = re.compile(r"\d+(\.\d+)?")
+#: A number that stands alone, such as seconds that are counted; that of view1 is a name.
+_NUMBER: Final = re.compile(r"(?<![\w.'-])\d+(\.\d+)?(?![\w.'-])")
 #: A key pressed earlier than this after a question appears was not its answer.
 _DEAF_S: Final = 0.4
 

@@ -187,7 +187,10 @@ class Recorder:
                 return events
 
     def source_died(self, device: str) -> None:
-        """Take the next sample of each of the device's streams for the end of a gap."""
+        """Take the next sample of each of the device's streams for the end of a gap.
+
+        Call it when all has arrived that the device sent before it died.
+        """
         for state in self.streams:
             if state.expected.device == device:
                 state.broken = state.samples > 0

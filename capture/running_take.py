@@ -108,12 +108,13 @@ class RunningTake:
         for device in self.devices:
             for change in supervise(device, restart, self._arrived(device)):
                 if change.kind == "device_failed":
-                    self.recorder.source_died(device.name)
                     if change.text in self.failures:
                         self.note(change.kind, change.text)  # it failed once more
                     self.fail(change.kind, change.text)
                 else:
                     self.note(change.kind, change.text)
+            if device.state == "subscribing":
+                self.recorder.source_died(device.name)  # not before: what its last process sent may come late
         self._hear_of_frames()
         return None
 

@@ -12,6 +12,7 @@ from typing import Final
 from capture.console import LiveStatus, StreamRow
 from capture.disk_watch import DiskWatch
 from capture.keyboard import single_keys, typed_keys
+from capture.rate_watch import RateWatch
 from capture.running_take import RunningTake
 from capture.stream_state import StreamState
 from capture.take_keys import TakeKeys
@@ -32,10 +33,6 @@ _ALL_AWAY_S: Final = 30.0
 _LATE_S: Final = 1.0
 #: The computer's clock is corrected by less than this at a time where it is kept by a time server.
 _CLOCK_SET_S: Final = 0.5
-#: A rate is known well enough to be judged after this many seconds, and wrong if it is off by more than this share.
-_RATE_KNOWN_S: Final = 5.0
-_RATE_OFF: Final = 0.1
-_RATE_SAMPLES: Final = 20
 
 
 def run_until_stopped(running: RunningTake) -> str:
@@ -47,7 +44,7 @@ def run_until_stopped(running: RunningTake) -> str:
     if keys is None:
         console.line(f"recording {plan.subject} {plan.action.title}; Ctrl-C stops the take")
     next_show_s = looked_s = began_s
-    disk = DiskWatch(running.folder)
+    disk, rates = DiskWatch(running.folder), RateWatch()
     utc_less_session_s = _utc_less_session_s()
     with _keys_of(keys), console.live():
         while True:
@@ -65,7 +62,8 @@ def run_until_stopped(running: RunningTake) -> str:
                 next_show_s = now_s + _SHOW_PERIOD_S
                 rows = _rows(running, now_s)
                 _note_silence(running, rows)
-                _note_rates(running, rows, now_s - began_s)
+                for sentence in rates.wrong(rows, now_s - began_s):
+                    running.warn("rate", sentence)
                 hint = "Ctrl-C stops the take" if keys is None else keys.hint
                 console.show(_status(running, rows, title, hint, now_s - began_s, disk))
             time.sleep(_POLL_S)
@@ -176,7 +174,8 @@ def _rows(running: RunningTake, now_s: float) -> tuple[StreamRow, ...]:
         elif supervised is not None and supervised.state != "up":
             state = "FAILED" if supervised.state == "down" else "STARTING"
         else:
-            state = "SILENT" if age_s > allowed_s else "ok"
+            up_s = math.inf if supervised is None else now_s - supervised.since_s
+            state = "SILENT" if min(age_s, up_s) > allowed_s else "ok"
         rows.append(
             StreamRow(
                 name=name,
@@ -221,17 +220,6 @@ def _note_silence(running: RunningTake, rows: Sequence[StreamRow]) -> None:
         text = f"stream '{row.name}' of device '{row.device}' was silent for more than {row.allowed_s:.0f} s"
         if row.state == "SILENT" and all(event.text != text for event in running.events):
             running.note("silent", text)
-
-
-def _note_rates(running: RunningTake, rows: Sequence[StreamRow], elapsed_s: float) -> None:
-    """Keep in the take that a stream's rate is not what it says of itself; its times do not come from that."""
-    for row in rows:
-        if elapsed_s < _RATE_KNOWN_S or row.samples < _RATE_SAMPLES or row.lost or row.state != "ok":
-            continue
-        off = abs(row.rate_measured_hz / row.rate_asked_hz - 1) if row.rate_asked_hz > 0 else 0.0
-        text = f"stream '{row.name}' does not come at the {row.rate_asked_hz:g} Hz it promises; check its settings"
-        if off > _RATE_OFF and text not in running.alarms:
-            running.warn("rate", text)
 
 
 def _status(

@@ -27,6 +27,8 @@ _STOP_GRACE_S: Final = 1.0
 _IDLE_S: Final = 0.001
 #: The last words of a worker wait this long for a recorder that does not read.
 _LAST_WORDS_S: Final = 1.0
+#: liblsl sends in threads of its own, and forgets what is left when an outlet goes.
+_LAST_SAMPLES_S: Final = 0.3
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,16 @@ def run_worker(task: WorkerTask, pipe: Connection) -> None:
     try:
         worker.run()
     except FlexCaptureError as error:
-        worker.say(Failed("; ".join(error.problems)))
+        worker.say(Failed("; ".join(_of_device(task.device, problem) for problem in error.problems)))
     except Exception as error:  # noqa: BLE001 - one clear sentence instead of a traceback in a child process
         worker.say(Failed(f"device '{task.device}' ({task.driver}) failed: {type(error).__name__}: {error}"))
     finally:
         worker.close()
+
+
+def _of_device(device: str, problem: str) -> str:
+    """Name the device: a driver does not know what it is called."""
+    return problem if f"'{device}'" in problem else f"device '{device}': {problem}"
 
 
 class _Worker:
@@ -119,6 +126,7 @@ class _Worker:
         if self._driver is not None:
             with contextlib.suppress(Exception):
                 self._driver.close()
+        self._orphaned.wait(_LAST_SAMPLES_S)
         self._publishers.clear()
         self._outbox.put(None)
         self._sender.join(_LAST_WORDS_S)

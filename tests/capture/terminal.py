@@ -17,7 +17,10 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\r\x07]")
 
 
 class Operator:
-    """``flex-capture`` in a pseudo-terminal; ``shown`` is all that was on the screen, without control sequences."""
+    """``flex-capture`` in a pseudo-terminal; ``shown`` is all that was on the screen, without control sequences.
+
+    ``drawn`` is the same with them.
+    """
 
     def __init__(self, folder: Path, *arguments: object) -> None:
         command = [sys.executable, "-c", "from capture.cli import main; main()", *map(str, arguments)]
@@ -27,7 +30,7 @@ class Operator:
             command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
         )
         os.close(theirs)
-        self.shown = ""
+        self.shown = self.drawn = ""
         self._read_to = 0
         self.rang = 0
 
@@ -45,6 +48,11 @@ class Operator:
         """Press keys, a moment after what was last seen, as hands do."""
         time.sleep(0.7)
         os.write(self._ours, keys.encode())
+
+    @property
+    def pid(self) -> int:
+        """The process at the terminal."""
+        return self._process.pid
 
     def presses_ctrl_c(self) -> None:
         """Press Ctrl-C, which goes to all processes of the terminal."""
@@ -76,5 +84,6 @@ class Operator:
         except OSError:  # the other side is closed
             return False
         self.rang += data.count(b"\x07")
+        self.drawn += data.decode("utf-8", "replace")
         self.shown += _CONTROL.sub("", data.decode("utf-8", "replace"))
         return bool(data)

@@ -62,6 +62,7 @@ def test_a_full_queue_gives_up_bytes_but_no_identity(tmp_path: Path, monkeypatch
         original(self, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(camera_files.VideoWriter, "write", slow)
+    monkeypatch.setattr(camera_files, "_QUEUE_BYTES", 30 * len(JPEG))
     files = CameraFiles(tmp_path, "view1", SPEC, rows.publish)
     for number in range(60):
         files.put(frame(number))
@@ -77,6 +78,17 @@ def test_a_full_queue_gives_up_bytes_but_no_identity(tmp_path: Path, monkeypatch
     assert (records.kept == kept).all()
     assert read_video_index(tmp_path / "view1.mov").pts_us.tolist() == [row[3] for row in rows if row[4]]
     assert any("disk did not keep up" in problem for problem in files.problems)
+
+
+def test_small_frames_that_come_all_at_once_are_kept(tmp_path: Path) -> None:
+    rows = Rows()
+    files = CameraFiles(tmp_path, "view1", SPEC, rows.publish)
+    for number in range(600):  # a minute of them
+        files.put(frame(number))
+    files.close()
+    assert files.problems == []
+    assert [row[0] for row in rows if row[4]] == list(range(600))
+    assert len(read_video_index(tmp_path / "view1.mov").pts_us) == 600
 
 
 def test_a_frame_the_muxer_refuses_is_a_row_marked_not_encoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
