@@ -16,6 +16,7 @@ from lab.streams import StreamSpec
 
 _EXIT_GRACE_S: Final = 2.0
 _POLL_S: Final = 0.01
+_KILL_S: Final = 2.0
 
 
 class DeviceProcess:
@@ -103,8 +104,9 @@ class DeviceProcess:
         self._process.join(max(0.0, deadline_s - time.monotonic()))
         if self._process.is_alive():
             self._process.kill()
-            self._process.join()
-        self._process.close()
+            self._process.join(_KILL_S)
+        with contextlib.suppress(ValueError):  # one that its kernel does not let go of is left behind
+            self._process.close()
 
     def _take_in(self, message: FromWorker) -> None:
         self.heard_s = time.monotonic()
