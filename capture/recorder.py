@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from capture.inlet_buffer import InletBuffer
 from capture.lsl_settings import ClockProbe, probe_clock
 from capture.stream_state import RENEW_AFTER_S, ExpectedStream, StreamState
 from capture.visible_streams import successor, visible_streams
@@ -26,7 +27,6 @@ from storage.xdf_header import build_header, footer_xml
 from storage.xdf_writer import XdfWriter
 
 _PULL_PERIOD_S: Final = 0.03
-_PULL_SAMPLES: Final = 16384
 _PROBE_PERIOD_S: Final = 1.0
 #: No clock drifts or is measured wrong by so much from one probe to the next, whatever their round trips.
 _CLOCK_JUMP_S: Final = 0.05
@@ -36,8 +36,7 @@ _SYNC_PERIOD_S: Final = 1.0
 _OTHERS_GRACE_S: Final = 1.0
 _OPEN_S: Final = 10.0
 _LOOK_S: Final = 0.5
-#: Values that one pull may hold, and samples that an inlet may keep, whatever a stream says of itself.
-_PULL_VALUES: Final = 4_000_000
+#: Samples that an inlet may keep, whatever a stream says of itself.
 _INLET_SAMPLES: Final = 10_000_000
 #: Minutes of data that an inlet keeps while the recorder is busy; overflow would be seen by counter.
 _INLET_BUFFER_S: Final = 600
@@ -50,6 +49,7 @@ class Recorder:
         """Prepare for these streams; nothing is opened yet."""
         self._expected = tuple(expected)
         self._inlets: list[Any] = []
+        self._buffers: dict[int, InletBuffer] = {}
         self._headers: list[str] = []
         self.streams: list[StreamState] = []
         self._writer: XdfWriter | None = None
@@ -237,6 +237,7 @@ class Recorder:
                 self._writer.close()
                 self._writer = None
         self._inlets.clear()
+        self._buffers.clear()
 
     # -- threads -----------------------------------------------------------------------------------------------
 
@@ -281,15 +282,15 @@ class Recorder:
 
         assert self._writer is not None
         try:
-            most = max(1, min(_PULL_SAMPLES, _PULL_VALUES // max(1, inlet.channel_count)))
-            while (available := inlet.samples_available()) > 0:
-                values, stamps = inlet.pull_chunk(timeout=0.0, max_samples=min(int(available), most))
-                if len(stamps) == 0:
-                    return
-                self._writer.samples(state.stream_id, stamps, values)
-                self._account(state, values, stamps)
-                if available < most:
-                    return  # what has come meanwhile can wait for the next round
+            buffer = self._buffers.get(state.stream_id)
+            if buffer is None or buffer.inlet is not inlet:
+                buffer = self._buffers[state.stream_id] = InletBuffer(inlet)
+            more = True
+            while more:
+                values, stamps, more = buffer.pull()
+                if len(stamps):
+                    self._writer.samples(state.stream_id, stamps, values)
+                    self._account(state, values, stamps)
         except pylsl.util.LostError:
             state.gone = True
         except (ValueError, RuntimeError):
