@@ -172,7 +172,7 @@ class Console:
             return
         from rich.live import Live
 
-        with Live(console=self._rich, refresh_per_second=8, transient=True) as live:
+        with Live(console=self._rich, refresh_per_second=4, transient=True) as live:
             self._live = live
             try:
                 yield

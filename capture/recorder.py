@@ -26,7 +26,7 @@ from lab.take import Event
 from storage.xdf_header import build_header, footer_xml
 from storage.xdf_writer import XdfWriter
 
-_PULL_PERIOD_S: Final = 0.03
+_PULL_PERIOD_S: Final = 0.04
 _PROBE_PERIOD_S: Final = 1.0
 #: No clock drifts or is measured wrong by so much from one probe to the next, whatever their round trips.
 _CLOCK_JUMP_S: Final = 0.05
@@ -39,7 +39,7 @@ _LOOK_S: Final = 0.5
 #: Samples that an inlet may keep, whatever a stream says of itself.
 _INLET_SAMPLES: Final = 10_000_000
 #: Minutes of data that an inlet keeps while the recorder is busy; overflow would be seen by counter.
-_INLET_BUFFER_S: Final = 600
+_INLET_BUFFER_S: Final = 180
 
 
 class Recorder:

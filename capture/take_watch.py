@@ -20,8 +20,8 @@ from lab.streams import CLOCK_SUFFIX
 from storage.reserve import RESERVE_PREFIX
 
 _POLL_S: Final = 0.05
-#: As often as the live table is drawn.
-_SHOW_PERIOD_S: Final = 0.125
+#: As often as streams are looked at and the live table is drawn.
+_SHOW_PERIOD_S: Final = 0.25
 _SILENT_AFTER_S: Final = 3.0
 #: liblsl probes the clock of a stream every two seconds.
 _GONE_AFTER_S: Final = 10.0
