@@ -19,7 +19,7 @@ from capture.take_keys import TakeKeys
 from lab.streams import CLOCK_SUFFIX
 from storage.reserve import RESERVE_PREFIX
 
-_POLL_S: Final = 0.05
+_POLL_S: Final = 0.1
 #: As often as streams are looked at and the live table is drawn.
 _SHOW_PERIOD_S: Final = 0.25
 _SILENT_AFTER_S: Final = 3.0
