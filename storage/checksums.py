@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from lab.errors import TakeError
@@ -27,8 +29,10 @@ def write_sums(folder: Path, without: Collection[Path] = ()) -> None:
     Raises TakeError.
     """
     try:
-        files = sorted((name, path) for name, path in sealed_files(folder).items() if path not in without)
-        lines = [f"{file_digest(path)}  {name}\n" for name, path in files]
+        files = {name: path for name, path in sorted(sealed_files(folder).items()) if path not in without}
+        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:  # hashing lets go of the interpreter
+            digests = list(threads.map(file_digest, files.values()))
+        lines = [f"{digest}  {name}\n" for name, digest in zip(files, digests, strict=True)]
         write_bytes_atomically(folder / SUMS_NAME, "".join(lines).encode())
     except OSError as error:
         raise TakeError(f"{folder}: its checksums cannot be written ({reason(error)}); check the disk.") from None
