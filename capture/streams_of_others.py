@@ -177,6 +177,7 @@ def _ask(entry: StreamEntry, stream: SeenStream) -> StreamHeader:
     """Ask a stream for its whole description. Raises DeviceError where it does not answer or cannot be recorded."""
     import pylsl
 
+    _check_rate(entry, stream, stream.info.nominal_srate())  # before liblsl makes room for a second of it
     inlet: Any = pylsl.StreamInlet(stream.info, max_buflen=1, recover=False)
     try:
         header = parse_header(inlet.info(_DESCRIPTION_S).as_xml())
@@ -189,13 +190,16 @@ def _ask(entry: StreamEntry, stream: SeenStream) -> StreamHeader:
     if header.format is None or not header.channel_count:
         why = "; ".join(header.notes) or "it has no channels"
         raise DeviceError(f"stream '{entry.name}': {stream} cannot be recorded ({shown(why)}); correct its publisher")
-    if header.rate_hz > _HIGHEST_RATE_HZ:
+    _check_rate(entry, stream, header.rate_hz)
+    return header
+
+
+def _check_rate(entry: StreamEntry, stream: SeenStream, rate_hz: float) -> None:
+    """Raise DeviceError where a stream claims a rate that cannot be."""
+    if rate_hz > _HIGHEST_RATE_HZ:
+        raise DeviceError(f"stream '{entry.name}': {stream} claims {rate_hz:g} samples a second; correct its publisher")
+    if 0 < rate_hz < _LOWEST_RATE_HZ:
         raise DeviceError(
-            f"stream '{entry.name}': {stream} claims {header.rate_hz:g} samples a second; correct its publisher"
-        )
-    if 0 < header.rate_hz < _LOWEST_RATE_HZ:
-        raise DeviceError(
-            f"stream '{entry.name}': {stream} claims {header.rate_hz:g} samples a second, which LSL cannot buffer; let"
+            f"stream '{entry.name}': {stream} claims {rate_hz:g} samples a second, which LSL cannot buffer; let"
             " its publisher call it irregular (rate 0)"
         )
-    return header

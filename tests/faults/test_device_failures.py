@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from every_driver import Kind, every_kind, rig_of
 from faulty_driver import Delivered, read_delivered
@@ -22,6 +23,10 @@ from judging import (
 from running_recorder import RunningRecorder, recording, wait_for
 
 from storage.checksums import verify_sums
+from storage.frame_records import read_frame_records
+from storage.raw_take import read_raw_take
+from storage.video_reader import read_video_index
+from sync.align import align_view
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -167,6 +172,36 @@ def test_times_are_right_before_and_after_the_gap(faulty_take: FaultyTake) -> No
             if not kind.is_camera:
                 true_rate_hz = rate_hz * (1 + kind.drift_ppm * 1e-6)
                 assert_times_right(faulty_take.take, stream, true_rate_hz, kind.delay_s, kind.first)
+
+
+def test_a_camera_has_one_video_with_every_frame_accounted_for(faulty_take: FaultyTake) -> None:
+    take, killed = faulty_take.take, faulty_take.fault == "kill"
+    assert sorted(path.name for path in take.folder.glob("view*")) == [
+        f"{view}.{suffix}" for view in ("view1", "view2") for suffix in ("frames", "mov")
+    ]
+    assert not list(take.folder.rglob("*.part"))
+    views = {view.view: view for view in read_raw_take(take.folder).views}
+    for name in ("view1", "view2"):
+        lives = lives_of(delivered_of(faulty_take.folder, name, name))
+        rows = read_frame_records(take.folder / f"{name}.frames").rows
+        ids = rows["frame_id"].tolist()
+        assert set(take.counts(name)) <= set(ids)
+        begin = ids.index(lives[-1][0].first) if len(lives) > 1 else 0
+        assert_all_until_the_stop(take, ids[begin:], lives[-1])
+        first = counts_of(lives[0])
+        assert ids[:begin] == first[:begin]
+        missing = len(first) - begin if begin else 0
+        assert missing <= (1 if killed else 0)  # the frame in hand
+        assert (np.diff(rows["pts_us"]) > 0).all()
+        index = views[name].index
+        assert views[name].frame_id.tolist() == ids
+        held_back = faulty_take.fault in {"kill", "hang"}  # a muxer that is not closed keeps its last frame
+        assert np.count_nonzero(index < 0) <= (1 if held_back else 0)
+        assert index[index >= 0].tolist() == list(range(np.count_nonzero(index >= 0)))
+        assert len(read_video_index(take.folder / f"{name}.mov").pts_us) == np.count_nonzero(index >= 0)
+        aligned, _ = align_view(views[name], 0.04 if name == "view1" else 0.0, 1000.0)
+        rate_hz = 10 * (1 + 9e-6) if name == "view1" else 10.0
+        assert np.max(np.abs(aligned.time_s - take.t0_s - aligned.frame_id / rate_hz)) < 0.01
 
 
 def test_a_bystander_loses_nothing(faulty_take: FaultyTake) -> None:
