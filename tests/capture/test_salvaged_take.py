@@ -49,7 +49,7 @@ def cut_off(whole: Path, folder: Path) -> Path:
         for name in (f"{view}.mov", f"{view}.frames"):
             (take / name).rename(part_path(take / name))
     (take / "take.json.tmp-77").write_bytes(b"{")
-    (take / ".reserve").write_bytes(b"\0" * 100)
+    (take / ".reserve-0").write_bytes(b"\0" * 100)
     record = read_record(take)
     write_record(take, record.model_copy(update={"state": "recording", "stopped": None, "events": ()}))
     for path in take.iterdir():
