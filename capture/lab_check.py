@@ -26,18 +26,20 @@ from capture.messages import Start, Stop, Subscribe
 from capture.output_folder import folder_problems
 from capture.preflight import memory_problems, twin_problems
 from capture.rig_file import BoundRig, load_rig
+from capture.salvaged_take import is_unfinished
 from capture.stream_check import check_streams
 from capture.stream_findings import CameraFacts, stream_rows
 from capture.stream_listening import HeardStream, Listening
 from capture.stream_state import ExpectedStream
 from capture.streams_of_others import look_for_streams
 from capture.take_size import past_sizes, take_size
-from capture.unfinished_takes import unfinished_takes
 from capture.visible_streams import visible_streams
 from capture.worker import WorkerTask
 from lab.errors import FlexCaptureError, RigError
 from lab.streams import StreamSpec
 from storage.os_errors import reason
+from storage.recording_lock import recording_under_way
+from storage.take_folder import is_being_written, list_takes
 
 INTERRUPTED: Final = 130
 _LEAD_S: Final = 0.5
@@ -335,18 +337,19 @@ def _bytes_of(folder: Path, view: str) -> int:
 
 
 def _unfinished(check: _Check) -> list[Path]:
+    """Name the takes that were cut off; ``record`` recovers them by itself. Nothing of them is touched."""
+    raw = check.request.out / "raw"
+    if not raw.is_dir():
+        return []
+    if recording_under_way(raw):
+        check.found(f"somebody records into {raw}, or recovers there, and may use the devices; wait for the end of it")
     try:
-        found = unfinished_takes(check.request.out / "raw")
+        takes = [take for take in list_takes(raw) if is_unfinished(take) and not is_being_written(take)]
     except FlexCaptureError as error:
         check.found(*error.problems)
         return []
-    for take, alive in found:
-        check.found(
-            f"{take} is being recorded by somebody right now; wait for its end"
-            if alive
-            else f"{take} was cut off; type `flex-capture recover {take}`"
-        )
-    return [take for take, _ in found]
+    check.found(*(f"{take} was cut off; type `flex-capture recover {take}`" for take in takes))
+    return takes
 
 
 def _room(check: _Check, specs: Sequence[StreamSpec], bytes_a_second: float) -> DiskRoom | None:

@@ -19,9 +19,9 @@ from storage.xdf_header import StreamHeader, parse_header
 _LOOK_S: Final = 0.5
 _DESCRIPTION_S: Final = 10.0
 _HIGHEST_RATE_HZ: Final = 1e6
-#: An inlet's buffer, which liblsl measures in seconds, holds hardly a sample below this; with fewer than two of them
-#: liblsl 1.18 never comes back from pulling.
-_LOWEST_RATE_HZ: Final = 0.01
+#: An inlet's buffer is measured in seconds, 180 of them in the recorder, and must hold some samples: with room for
+#: fewer than two, liblsl 1.18 never comes back from pulling.
+_LOWEST_RATE_HZ: Final = 0.05
 _MOST_NAMED: Final = 8
 _OURS: Final = "flex-capture/"
 

@@ -21,6 +21,7 @@ import pytest
 from terminal import Operator
 
 from small_rigs import CAMERA, MOCAP
+from storage.recording_lock import recording_lock
 from storage.take_folder import list_takes, part_path, read_record, streams_path, write_record
 
 SHORT = ("--seconds", 2)
@@ -172,7 +173,7 @@ def test_everything_that_is_wrong_with_streams_of_others_is_said_at_once(
     assert row_of(report, "liar")["lost"] is None
 
 
-@pytest.mark.parametrize("rate_hz", [1e-9, 0.002])
+@pytest.mark.parametrize("rate_hz", [1e-9, 0.01])
 def test_a_rate_that_would_hang_liblsl_is_refused(
     rate_hz: float, write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., Any]
 ) -> None:
@@ -295,6 +296,16 @@ def test_takes_that_were_cut_off_are_named(
     assert f"{cut} was cut off; type `flex-capture recover {cut}`" in outcome.out
     assert str(sealed) not in outcome.out
     assert not list((tmp_path / "out").glob(".flex*"))
+
+
+@pytest.mark.slow
+def test_that_somebody_records_there_is_said(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., Any]
+) -> None:
+    with recording_lock(tmp_path / "out" / "raw"):
+        outcome = flex_capture("check", "--rig", write_rig(MOCAP), "--out", tmp_path / "out", *SHORT)
+    assert outcome.code == 1, outcome
+    assert f"somebody records into {tmp_path / 'out' / 'raw'}" in outcome.out
 
 
 def test_a_wrong_rig_is_said_before_anything_is_started(
