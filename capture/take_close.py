@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from capture.device_process import close_all, wait_until
-from capture.messages import Stop
+from capture.messages import Failed, Stop
 from capture.running_take import FinishedTake, RunningTake
 from capture.take_json import closing_record, read_anchor
 from lab.errors import TakeError
@@ -27,7 +27,8 @@ def finish_take(running: RunningTake, record: TakeRecord, reason: str) -> Finish
     give_up_reserve(folder)  # closing takes room
     for device in running.devices:
         if device.state != "up":
-            device.process.give_up(f"device '{device.name}' was not back when the take ended")
+            # said instead of why it failed last, which was told when it did
+            device.process.failure = Failed(f"device '{device.name}' was not back when the take ended; check it")
     for process in running.processes:
         process.send(Stop())
     for process in wait_until(running.processes, lambda process: process.stopped is not None, _STOP_GRACE_S):
