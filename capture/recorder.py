@@ -38,6 +38,8 @@ _OPEN_S: Final = 10.0
 _LOOK_S: Final = 0.5
 #: Samples that an inlet may keep, whatever a stream says of itself.
 _INLET_SAMPLES: Final = 10_000_000
+_LEAST_SAMPLES: Final = 16
+_LONGEST_BUFFER_S: Final = 1_000_000_000
 #: Minutes of data that an inlet keeps while the recorder is busy; overflow would be seen by counter.
 _INLET_BUFFER_S: Final = 180
 
@@ -367,7 +369,10 @@ class Recorder:
 def _inlet(info: Any) -> Any:
     import pylsl
 
-    buffer_s = max(1, min(_INLET_BUFFER_S, int(_INLET_SAMPLES / max(info.nominal_srate(), 1.0))))
+    rate_hz = info.nominal_srate()
+    buffer_s = max(1, min(_INLET_BUFFER_S, int(_INLET_SAMPLES / max(rate_hz, 1.0))))
+    if rate_hz > 0:  # liblsl 1.18 never returns from a pull where its buffer has no room for two samples
+        buffer_s = max(buffer_s, min(_LONGEST_BUFFER_S, math.ceil(_LEAST_SAMPLES / rate_hz)))
     return pylsl.StreamInlet(info, max_buflen=buffer_s, recover=True, as_numpy=True)
 
 

@@ -127,3 +127,21 @@ def test_two_outlets_with_one_source_id_are_named() -> None:
     with pytest.raises(DeviceError, match="twice under one source id"):
         recorder.connect(10.0)
     del one, two
+
+
+@pytest.mark.timeout(30)
+def test_a_stream_that_promises_a_sample_in_two_minutes_holds_up_no_other(tmp_path: Path) -> None:
+    specs = {"slow": spec_of("float32", 1 / 120), "fast": spec_of("float32")}
+    publishers = {name: SampledPublisher(name, spec, "run-slow") for name, spec in specs.items()}
+    recorder = Recorder([one for name, spec in specs.items() for one in expected_of(publishers[name], spec)])
+    recorder.connect(10.0)
+    assert all(publisher.subscribed(5.0) for publisher in publishers.values())
+    recorder.start(tmp_path / "streams.xdf")
+    for number in range(3):
+        for publisher in publishers.values():
+            publisher.publish(Chunk("", np.zeros((1, 2)), np.array([number]), pylsl.local_clock()))
+        time.sleep(0.1)
+    published = publishers["slow"].published | publishers["fast"].published
+    assert recorder.drain(published, 5.0) == []
+    recorder.close()
+    assert recorder.failure is None
