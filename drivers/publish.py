@@ -30,6 +30,9 @@ _MODULUS: Final = {"int8": 2**7, "int16": 2**15}
 
 #: Seconds (or hundreds of samples of an irregular stream) an outlet keeps for a consumer that has stalled.
 _BUFFER_S: Final = 360
+#: Samples that it keeps of a stream however slow.
+_LEAST_SAMPLES: Final = 100
+_LONGEST_BUFFER_S: Final = 1_000_000_000
 
 
 def counter_modulus(spec: StreamSpec) -> int:
@@ -113,6 +116,12 @@ def _stream_info(
     return info
 
 
+def _buffer_s(rate_hz: float) -> int:
+    """Return how much an outlet keeps, in liblsl's unit: seconds, or hundreds of samples of an irregular stream."""
+    least_s = math.ceil(_LEAST_SAMPLES / rate_hz) if rate_hz > 0 else 0
+    return max(_BUFFER_S, min(_LONGEST_BUFFER_S, least_s))
+
+
 class SampledPublisher:
     """A sampled stream and its ``.clock`` stream as two outlets."""
 
@@ -125,7 +134,7 @@ class SampledPublisher:
         self._dtype = np.dtype({"double64": "float64"}.get(spec.format, spec.format))
         channels = (*spec.channels, Channel(COUNTER_LABEL, "count", "Counter"))
         info = _stream_info(device, spec, self.name, channels, spec.format, run)
-        self._samples = pylsl.StreamOutlet(info, max_buffered=_BUFFER_S)
+        self._samples = pylsl.StreamOutlet(info, max_buffered=_buffer_s(spec.rate_hz))
         clock_spec = StreamSpec("Clock", (), 0.0, simulated=spec.simulated, counter_origin=spec.counter_origin)
         clock_channels = tuple(
             Channel(label, unit, "Clock") for label, unit in zip(CLOCK_LABELS, ("count", "s", "s"), strict=True)
@@ -170,7 +179,7 @@ class PlainPublisher:
 
         self.name = spec.published_name(device)
         info = _stream_info(device, spec, self.name, spec.channels, spec.format, run)
-        self._outlet = pylsl.StreamOutlet(info, max_buffered=_BUFFER_S)
+        self._outlet = pylsl.StreamOutlet(info, max_buffered=_buffer_s(spec.rate_hz))
         self.sources: dict[str, str] = {self.name: info.source_id()}
         self.samples = 0
 
@@ -206,7 +215,7 @@ class FramePublisher:
 
         self.name = spec.published_name(device)
         info = _stream_info(device, spec, self.name, spec.channels, "double64", run)
-        self._outlet = pylsl.StreamOutlet(info, max_buffered=_BUFFER_S)
+        self._outlet = pylsl.StreamOutlet(info, max_buffered=_buffer_s(spec.rate_hz))
         self.sources: dict[str, str] = {self.name: info.source_id()}
         self.rows = 0
 

@@ -139,7 +139,7 @@ def test_a_stream_that_promises_a_sample_in_two_minutes_holds_up_no_other(tmp_pa
     recorder.start(tmp_path / "streams.xdf")
     for number in range(3):
         for publisher in publishers.values():
-            publisher.publish(Chunk("", np.zeros((1, 2)), np.array([number]), pylsl.local_clock()))
+            publisher.publish(Chunk("", np.zeros((5, 2)), number * 5 + np.arange(5), pylsl.local_clock()))
         time.sleep(0.1)
     published = publishers["slow"].published | publishers["fast"].published
     assert recorder.drain(published, 5.0) == []
