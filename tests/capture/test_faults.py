@@ -309,7 +309,10 @@ def test_a_device_that_dies_is_named_and_marks_the_take_for_good(
 ) -> None:
     out = tmp_path / "out"
     with start(write_rig(MOCAP, EMG), out) as process:
-        time.sleep(5.0)
+        assert process.stdout is not None
+        while "recording S12" not in process.stdout.readline():
+            assert process.poll() is None
+        time.sleep(1.0)
         victims = [
             child
             for child in psutil.Process(process.pid).children(recursive=True)
@@ -351,7 +354,9 @@ def test_a_console_that_goes_away_leaves_a_sealed_take(write_rig: Callable[..., 
 def test_a_closed_terminal_stops_the_take_properly(write_rig: Callable[..., Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     with start(write_rig(MOCAP), out) as process:
-        time.sleep(6.0)
+        assert process.stdout is not None
+        while "recording S12" not in process.stdout.readline():
+            assert process.poll() is None
         process.send_signal(signal.SIGHUP)
         shown, _ = process.communicate(timeout=60)
     (take,) = list_takes(out / "raw")
