@@ -17,7 +17,7 @@ from capture.interruption import Interruption
 from capture.lsl_settings import configure_lsl, lsl_configuration
 from capture.marker_outlet import MarkerOutlet
 from capture.messages import Start
-from capture.preflight import begin_preflight
+from capture.readiness.preflight import begin_preflight
 from capture.recorder import Recorder
 from capture.running_take import FinishedTake, RunningTake, TakePlan
 from capture.stream_check import check_streams

@@ -26,6 +26,6 @@ def check(rig: Path | None, out: Path, seconds: float, as_json: bool) -> int:
 
     Exit code 0: ready. 1: something was found. 2: the rig is wrong. 3: a device failed.
     """
-    from capture.lab_check import CheckRequest, check_lab
+    from capture.readiness.lab_check import CheckRequest, check_lab
 
     return check_lab(CheckRequest(rig, out, seconds, as_json))

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from capture.disk_room import disk_room
-from capture.free_memory import free_memory_bytes
 from capture.lsl_settings import probe_clock
+from capture.readiness.disk_room import disk_room
+from capture.readiness.free_memory import free_memory_bytes
+from capture.readiness.size_in_words import size_in_words
+from capture.readiness.take_size import past_sizes, take_size
 from capture.running_take import TakePlan
-from capture.size_in_words import size_in_words
 from capture.stream_state import ExpectedStream
-from capture.take_size import past_sizes, take_size
 from capture.visible_streams import SeenStream, visible_streams
 from lab.errors import RequestError
 from lab.streams import StreamSpec

@@ -9,10 +9,10 @@ from typing import Final
 
 import numpy as np
 
-from capture.lab_report import Camera, StreamRow
-from capture.preflight import channel_problem, clock_problem
-from capture.stream_listening import HeardStream
-from capture.stream_rate import MeasuredRate, measure_rate
+from capture.readiness.lab_report import Camera, StreamRow
+from capture.readiness.preflight import channel_problem, clock_problem
+from capture.readiness.stream_listening import HeardStream
+from capture.readiness.stream_rate import MeasuredRate, measure_rate
 from lab.streams import CLOCK_SUFFIX
 
 #: A rate that is further from the promised one than this, and than it is uncertain, is a finding.

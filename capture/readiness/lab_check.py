@@ -16,23 +16,23 @@ from typing import Final
 from capture.console import Console
 from capture.device_process import DeviceProcess, close_all, wait_until
 from capture.device_start import expected_streams
-from capture.disk_room import DiskRoom, disk_room
-from capture.free_memory import free_memory_bytes
 from capture.health import lsl_check, video_check
 from capture.interruption import Interruption
-from capture.lab_report import Finding, LabReport, StreamRow
 from capture.lsl_settings import configure_lsl, lsl_configuration
 from capture.messages import Start, Stop, Subscribe
 from capture.output_folder import folder_problems
-from capture.preflight import memory_problems, twin_problems
+from capture.readiness.disk_room import DiskRoom, disk_room
+from capture.readiness.free_memory import free_memory_bytes
+from capture.readiness.lab_report import Finding, LabReport, StreamRow
+from capture.readiness.preflight import memory_problems, twin_problems
+from capture.readiness.stream_findings import CameraFacts, stream_rows
+from capture.readiness.stream_listening import HeardStream, Listening
+from capture.readiness.take_size import past_sizes, take_size
 from capture.rig_file import BoundRig, load_rig
 from capture.salvaged_take import is_unfinished
 from capture.stream_check import check_streams
-from capture.stream_findings import CameraFacts, stream_rows
-from capture.stream_listening import HeardStream, Listening
 from capture.stream_state import ExpectedStream
 from capture.streams_of_others import look_for_streams
-from capture.take_size import past_sizes, take_size
 from capture.visible_streams import visible_streams
 from capture.worker import WorkerTask
 from lab.errors import FlexCaptureError, RigError

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from capture.console import Console
-from capture.disk_room import DiskRoom
-from capture.size_in_words import size_in_words
+from capture.readiness.disk_room import DiskRoom
+from capture.readiness.size_in_words import size_in_words
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture import free_memory, preflight
-from capture.disk_room import LEFT_FREE_BYTES, DiskRoom, disk_room
-from capture.preflight import begin_preflight, memory_problems, twin_problems
+from capture.readiness import free_memory, preflight
+from capture.readiness.disk_room import LEFT_FREE_BYTES, DiskRoom, disk_room
+from capture.readiness.preflight import begin_preflight, memory_problems, twin_problems
+from capture.readiness.size_in_words import size_in_words
+from capture.readiness.stream_listening import HeardStream, account
+from capture.readiness.stream_rate import measure_rate
+from capture.readiness.take_size import PastSize, TakeSize, past_sizes, take_size
 from capture.rig_file import BoundRig, load_rig
 from capture.running_take import TakePlan
-from capture.size_in_words import size_in_words
-from capture.stream_listening import HeardStream, account
-from capture.stream_rate import measure_rate
 from capture.stream_state import ExpectedStream
-from capture.take_size import PastSize, TakeSize, past_sizes, take_size
 from capture.visible_streams import visible_streams
 from lab.actions import ACTIONS
 from lab.errors import RequestError

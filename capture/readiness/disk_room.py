@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from capture.disk_watch import STOP_BYTES
-from capture.size_in_words import size_in_words
-from capture.take_size import TakeSize
+from capture.readiness.size_in_words import size_in_words
+from capture.readiness.take_size import TakeSize
 from storage.reserve import RESERVE_BYTES
 
 #: What a take needs besides its bytes: what it holds for its end, what is left when it is stopped, and a little more.

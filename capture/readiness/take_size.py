@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from capture.readiness.size_in_words import size_in_words
 from capture.rig_file import BoundRig
-from capture.size_in_words import size_in_words
 from lab.errors import FlexCaptureError
 from lab.streams import StreamSpec
 from lab.take import SESSION, SUBJECT, TAKE
