@@ -301,11 +301,10 @@ class Recorder:
             state.gone = True  # what cannot be read of one stranger must not end the recording of all
 
     def _account(self, state: StreamState, values: Any, stamps: Any) -> None:
-        if state.broken:
-            state.broken = False
-            if not state.expected.name.endswith(CLOCK_SUFFIX):
-                gap_s = float(stamps[0]) - state.last_stamp_s
-                self._notice("gap", f"stream '{state.expected.name}' has a gap of {gap_s:.2f} s; it is back")
+        gap_s = state.gap_s(float(stamps[0]))
+        state.broken = False
+        if gap_s is not None and not state.expected.name.endswith(CLOCK_SUFFIX):
+            self._notice("gap", f"stream '{state.expected.name}' has a gap of {gap_s:.2f} s; it is back")
         state.account(values, stamps)
 
     def _probe(self, state: StreamState, inlet: Any) -> None:
@@ -355,6 +354,8 @@ class Recorder:
             _open(stream, renewed)
         except (DeviceError, RuntimeError):
             return inlet  # it may have gone again
+        if not state.seems_lost():
+            return inlet  # liblsl found it in the meantime; what the old inlet holds must not be lost
         self._inlets[self.streams.index(state)] = renewed
         state.gone, state.uid = False, back.uid
         return renewed

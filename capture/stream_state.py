@@ -14,6 +14,9 @@ from lab.streams import CountingChannel, StreamSpec
 
 #: A clock is probed every two seconds; a stream of others without an answer for this long is looked for.
 RENEW_AFTER_S: Final = 6.0
+#: A stream of others that sent nothing for this long, and for the time of so many samples, has a gap.
+_GAP_S: Final = 1.0
+_GAP_SAMPLES: Final = 10
 _MOST_COUNTS: Final = 2**62
 
 
@@ -79,10 +82,26 @@ class StreamState:
         return coming and self.last_stamp_s + offset_s < session_s
 
     def seems_lost(self) -> bool:
-        """Whether this is a stream of others that has not answered for long, or should have sent something."""
+        """Whether this is a stream of others that sent nothing for long, and should have, or does not answer either."""
         now_s = time.monotonic()
-        silent = not self.expected.may_be_silent and now_s - self.last_seen_s > RENEW_AFTER_S
-        return self.expected.of_others and (silent or now_s - self.last_probe_s > RENEW_AFTER_S)
+        if not self.expected.of_others or now_s - self.last_seen_s <= RENEW_AFTER_S:
+            return False
+        return not self.expected.may_be_silent or now_s - self.last_probe_s > RENEW_AFTER_S
+
+    def gap_s(self, stamp_s: float) -> float | None:
+        """Return how long the gap is that ends with a sample stamped ``stamp_s``; None where there is none.
+
+        That a device of ours died is known (``broken``). A stream of others has a gap where nothing came for long, and
+        its stamps passed over that time as well: one that only stood still sends what it kept.
+        """
+        passed_s, step_s = time.monotonic() - self.last_seen_s, stamp_s - self.last_stamp_s
+        if not self.expected.of_others:
+            return step_s if self.broken else None
+        usual_s = 1 / self.rate_measured_hz() if self.samples > 1 else math.nan
+        silent = not self.expected.may_be_silent and passed_s > max(_GAP_S, _GAP_SAMPLES * usual_s)
+        if not self.broken and (not silent or 0 <= step_s < passed_s / 2):
+            return None
+        return step_s if 0 < step_s < passed_s + _GAP_S else passed_s  # the clock of its host may begin anew
 
     def rate_measured_hz(self) -> float:
         """Return samples a second over the whole take so far, from stamps; NaN before there are two."""

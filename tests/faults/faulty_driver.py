@@ -3,6 +3,7 @@
 An order is a word in the file ``<folder>/<device>.order``, obeyed once: ``RuntimeError`` and ``DeviceError`` are
 raised, ``hang`` never returns, ``silent`` delivers nothing more. Each piece that is delivered is a JSON line in
 ``<folder>/<device>.delivered``: ``{"life", "stream", "first", "last", "arrival_s"}``, ``life`` being the process.
+With ``resets`` the device begins to count at 0 each time it is started, and its clock does too; the log does not.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,6 +31,7 @@ class FaultyConfig(DriverConfig):
 
     wraps: str
     folder: str
+    resets: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Faulty:
         self._order: Path | None = None
         self._log: Any = None
         self._silent = False
+        self._resets = settings.resets
+        self._begin: tuple[int, float] | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -90,7 +94,13 @@ class Faulty:
             counts = (piece.frame_id,) * 2 if isinstance(piece, Frame) else (piece.counters[0], piece.counters[-1])
             row = Delivered(os.getpid(), piece.stream, int(counts[0]), int(counts[1]), piece.arrival_s)
             self._log.write(json.dumps(asdict(row)) + "\n")
-        return piece
+        return self._reset(piece) if self._resets and isinstance(piece, Chunk) else piece
+
+    def _reset(self, chunk: Chunk) -> Chunk:
+        if self._begin is None:
+            self._begin = int(chunk.counters[0]), chunk.device_time_s
+        count, time_s = self._begin
+        return replace(chunk, counters=chunk.counters - count, device_time_s=chunk.device_time_s - time_s)
 
     def close(self) -> None:
         self._driver.close()

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +11,10 @@ import pytest
 from every_driver import Kind, rig_of
 from faulty_driver import read_delivered
 from judging import JudgedTake, assert_bystander_whole
+from publishing_oddly import entry, outlet, publishing
 from running_recorder import recording
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
-
-ODD_PUBLISHER = Path(__file__).with_name("odd_publisher.py")
-
-
-def outlet(name: str, says_hz: float | str = 100.0, sends_hz: float = 100.0, source_id: str = "") -> dict[str, Any]:
-    return {"name": name, "source_id": source_id or f"odd-{name}", "says_hz": says_hz, "sends_hz": sends_hz}
-
-
-def entry(name: str, more: str = 'counter = "count"') -> str:
-    return f'[[stream]]\nname = "{name}"\nsource_id = "odd-{name}"\n{more}\n'
-
-
-@contextlib.contextmanager
-def publishing(*outlets: dict[str, Any]) -> Iterator[None]:
-    command = [sys.executable, str(ODD_PUBLISHER), json.dumps(outlets)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["ready"]
-        yield
-        process.communicate(timeout=20)  # it ends when its input closes
 
 
 @pytest.fixture
