@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 from capture.console import Console
 from capture.recovery import recover_before_recording, recover_met
 from capture.salvaged_take import is_unfinished, salvage_take
+from dying import KilledError, die_at
 from lab.errors import TakeError
 from lab.streams import MARKERS_LABELS, MARKERS_NAME, Channel
 from lab.take import Event
@@ -104,30 +104,6 @@ def test_all_that_was_whole_is_there_again(recorded: Any, salvaged: dict[str, by
     assert (record.state, record.stopped) == ("recovered", None)
     assert record.views == read_record(recorded.take).views
     assert record.events[-1].kind == "recovered"
-
-
-class KilledError(BaseException):
-    """Stands for a power cut: nothing after it runs, not even what clears up."""
-
-
-def die_at(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[], int]:
-    """Let the process 'die' before its ``number``-th change of a name; return how many there were."""
-    calls = 0
-
-    def dying(act: Callable[..., object]) -> Callable[..., object]:
-        def watched(*arguments: object, **options: object) -> object:
-            nonlocal calls
-            calls += 1
-            if calls == number:
-                raise KilledError
-            return None if calls > number else act(*arguments, **options)
-
-        return watched
-
-    monkeypatch.setattr(os, "replace", dying(os.replace))
-    for name in ("rename", "unlink"):
-        monkeypatch.setattr(Path, name, dying(getattr(Path, name)))
-    return lambda: calls
 
 
 def test_cut_off_at_any_step_the_next_recovery_ends_the_same(

@@ -13,29 +13,14 @@ import pytest
 import pyxdf
 
 from lab.errors import TakeError
+from small_rigs import CAMERA, EMG, MOCAP
 from storage.checksums import verify_sums
 from storage.raw_take import read_raw_take
 from storage.reserve import reserve_files
 from storage.take_folder import list_takes, read_record
 
 RECORD = [sys.executable, "-c", "from capture.cli import main; main()", "record", "--subject", "S12", "--yes"]
-RIG = """
-name = "small devices"
-wait_s = 30.0
-[[device]]
-name = "mocap"
-driver = "simulated.mocap"
-[[device]]
-name = "emg"
-driver = "simulated.emg"
-[[device]]
-name = "view1"
-driver = "simulated.camera"
-rate_hz = 15.0
-width = 320
-height = 240
-focal_px = 260.0
-"""
+RIG = f'name = "small devices"\nwait_s = 30.0\n{MOCAP}{EMG}{CAMERA}'
 
 
 @contextlib.contextmanager

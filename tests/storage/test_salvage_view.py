@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dying import KilledError, die_at
 from lab.errors import TakeError
 from lab.streams import VideoFormat
 from lab.take import ViewRecord
@@ -242,32 +242,6 @@ def test_cut_anywhere_what_is_kept_is_what_was_recorded(
     if codec == "mjpeg" and there:
         assert [data for _, data in packets(video, 0, len(there) - 1)] == [d for d, _ in frames[codec][: len(there)]]
     shutil.rmtree(folder)
-
-
-class KilledError(BaseException):
-    """Stands for a power cut: nothing after it runs, not even what clears up."""
-
-
-def die_at(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[], int]:
-    """Let the process 'die' before its ``number``-th change of a name; return how many there were."""
-    import os
-
-    calls = 0
-
-    def dying(act: Callable[..., object]) -> Callable[..., object]:
-        def watched(*arguments: object, **options: object) -> object:
-            nonlocal calls
-            calls += 1
-            if calls == number:
-                raise KilledError
-            return None if calls > number else act(*arguments, **options)
-
-        return watched
-
-    monkeypatch.setattr(os, "replace", dying(os.replace))
-    for name in ("rename", "unlink"):
-        monkeypatch.setattr(Path, name, dying(getattr(Path, name)))
-    return lambda: calls
 
 
 @pytest.mark.parametrize("closed", [True, False])
