@@ -58,9 +58,10 @@ class DeviceProcess:
         self._spawn()
 
     def give_up(self, sentence: str) -> None:
-        """Take the worker for failed, though it has not said so."""
+        """Take the worker for failed, though it has not said so; it is let go and ends by itself, if it still can."""
         if self.failure is None:
             self.failure = Failed(sentence)
+            self.hang_up()
 
     @property
     def specs(self) -> tuple[StreamSpec, ...]:
