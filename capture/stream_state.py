@@ -104,8 +104,9 @@ class StreamState:
         return step_s if 0 < step_s < passed_s + _GAP_S else passed_s  # the clock of its host may begin anew
 
     def rate_measured_hz(self) -> float:
-        """Return samples a second over the whole take so far, from stamps; NaN before there are two."""
-        span_s = self.last_stamp_s - self.first_stamp_s
+        """Return samples a second over the whole take so far, from stamps in session time; NaN before there are two."""
+        jumped_s = self.offsets[-1][1] - self.offsets[0][1] if self.offsets else 0.0
+        span_s = self.last_stamp_s - self.first_stamp_s + jumped_s
         return (self.samples - 1) / span_s if self.samples > 1 and span_s > 0 else math.nan
 
     def account(self, values: Any, stamps: np.ndarray[Any, np.dtype[np.float64]]) -> None:

@@ -102,6 +102,7 @@ def test_the_clock_of_another_computer_jumps(tmp_path: Path, installed: dict[str
     (jump,) = take.events("clock_jump")
     assert jump.text in take.record.faults
     assert take.gaps_s("amp") == []
+    assert take.events("rate") == []
     stream = take.streams["amp"]
     assert np.max(np.diff(stream.stamps)) > 9.5  # as its publisher stamped them
     counts = take.counts("amp")
