@@ -78,7 +78,9 @@ def stream_marks(reports: Sequence[StreamReport]) -> list[str]:
     """Say of each stream that lost samples or is out of sync that it did, or is."""
     marks = []
     for report in reports:
-        if report.lost or report.lost_ambiguous:
+        if report.lost_ambiguous and not report.lost:
+            marks.append(f"stream '{report.stream}' may have lost samples: its counter began anew, or does not tell")
+        elif report.lost:
             word = "about " if report.lost_ambiguous else ""
             marks.append(f"stream '{report.stream}' lost {word}{report.lost} samples in {report.gaps} gaps")
         if not report.in_sync:
