@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 _POLL_S: Final = 0.02
+#: No hand types so much at a time; what comes after it, such as a key that is stuck, is read by the next call.
+_MOST_READS: Final = 16
 _CTRL_C: Final = "\x03"
 _CTRL_D: Final = "\x04"
 _ESCAPE: Final = "\x1b"
@@ -27,7 +29,9 @@ def typed_keys() -> str:
             raise KeyboardInterrupt
         return keys
     text = ""
-    while _readable(0.0):
+    for _ in range(_MOST_READS):
+        if not _readable(0.0):
+            break
         typed = _read()
         if not typed:
             raise EOFError

@@ -6,6 +6,7 @@ under the same source ids. The other streams go on meanwhile. The gap is measure
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -19,6 +20,8 @@ _BACKOFF_S: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 _CLOSING_S: Final = 3.0
 #: A worker says something five times a second; one that does not for so long hangs in its device.
 _HUNG_S: Final = 10.0
+#: Who looks so late stood still itself, and the workers most likely with it.
+_LATE_S: Final = 1.0
 #: After so long a device that came back counts as well again.
 _WELL_S: Final = 10.0
 
@@ -27,12 +30,17 @@ DeviceState = Literal["up", "down", "opening", "subscribing"]
 
 @dataclass
 class SupervisedDevice:
-    """One device of a take. ``since_s`` (monotonic) is when its state began, ``down_s`` when it last failed."""
+    """One device of a take.
+
+    ``since_s`` (monotonic) is when its state began, ``down_s`` when it last failed, ``looked_s`` when it was last
+    looked after.
+    """
 
     process: DeviceProcess
     state: DeviceState = "up"
     since_s: float = 0.0
     down_s: float = 0.0
+    looked_s: float = math.inf
     tries: int = 0
     pieces: int = 1
     specs: tuple[StreamSpec, ...] = ()
@@ -81,6 +89,9 @@ def supervise(device: SupervisedDevice, restart: Restart, arrived: dict[str, int
     now_s = time.monotonic()
     process = device.process
     process.poll()
+    if now_s - device.looked_s > _LATE_S:
+        process.heard_s = now_s  # a computer that was suspended, a take that was sent into the background: all begin anew
+    device.looked_s = now_s
     if device.state == "up" and process.failure is None and not process.ended and now_s - process.heard_s > _HUNG_S:
         process.give_up(f"device '{device.name}' has not answered for {_HUNG_S:.0f} s; its process stands still")
     if process.failure is not None and device.state != "down" and not process.ended:

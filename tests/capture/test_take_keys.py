@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capture.keyboard import typed_keys
 from capture.take_keys import TakeKeys, TypedNote
 
 
@@ -41,3 +45,10 @@ def test_whatever_is_typed_a_note_is_one_short_printable_line(pieces: list[str])
                 assert asked.text.isprintable()
                 assert 0 < len(asked.text) <= 500
         assert keys.hint.isprintable()
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no device that never stops")
+def test_a_key_that_is_stuck_does_not_hold_up_who_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/zero").open() as endless:
+        monkeypatch.setattr("sys.stdin", endless)
+        assert 0 < len(typed_keys()) < 100_000
