@@ -90,7 +90,9 @@ def supervise(device: SupervisedDevice, restart: Restart, arrived: dict[str, int
     process = device.process
     process.poll()
     if now_s - device.looked_s > _LATE_S:
-        process.heard_s = now_s  # a computer that was suspended, a take that was sent into the background: all begin anew
+        process.heard_s = (
+            now_s  # a computer that was suspended, a take that was sent into the background: all begin anew
+        )
     device.looked_s = now_s
     if device.state == "up" and process.failure is None and not process.ended and now_s - process.heard_s > _HUNG_S:
         process.give_up(f"device '{device.name}' has not answered for {_HUNG_S:.0f} s; its process stands still")
