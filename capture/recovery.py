@@ -105,8 +105,9 @@ def _recover(take: Path, console: Console, *, wait_s: float) -> bool:
     except TakeError as error:
         console.problems(error)
         console.warning(f"{take} is not recovered; what was recorded is kept")
-    except (FlexCaptureError, OSError) as error:
-        console.warning(f"{take} could not be recovered ({error}); what was recorded is kept")
+    except Exception as error:  # noqa: BLE001 - no take, whatever is in it, may keep the next one from being recorded
+        said = str(error) if isinstance(error, (FlexCaptureError, OSError)) else f"{type(error).__name__}: {error}"
+        console.warning(f"{take} could not be recovered ({said}); what was recorded is kept")
     else:
         return True
     return False

@@ -8,7 +8,6 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 
 from capture.running_take import RunningTake
-from lab.errors import TakeError
 from lab.take import ClockAnchor, StreamRecord, TakeRecord, ViewRecord
 from storage.salvage_view import drop_pieces, merge_view
 
@@ -115,7 +114,7 @@ def _whole_view(running: RunningTake, view: ViewRecord) -> ViewRecord:
     try:
         merged = merge_view(running.folder, view)
         drop_pieces(running.folder, view.view)
-    except TakeError as error:
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one video, the take is closed
         running.fail("frames_not_kept", f"the files of {view.view} are kept as they are: {error}")
         return view
     for note in merged.notes:

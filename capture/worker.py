@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import Any, Final
 
 from capture.messages import Ended, Failed, FromWorker, Progress, Ready, Start, Stop, Stopped, Subscribe, Subscribed
@@ -23,6 +24,8 @@ _PROGRESS_PERIOD_S: Final = 0.2
 #: A worker whose recorder has died ends itself after this, even if its device does not let go: in a take, and else.
 _ORPHAN_GRACE_S: Final = 1.5
 _IDLE_ORPHAN_GRACE_S: Final = 0.5
+#: A worker that is asked to end does so by itself after this: until then its recorder has stopped it.
+_TERMINATION_GRACE_S: Final = 15.0
 _STOP_GRACE_S: Final = 1.0
 _IDLE_S: Final = 0.001
 #: The last words of a worker wait this long for a recorder that does not read.
@@ -44,7 +47,7 @@ class WorkerTask:
 
 def run_worker(task: WorkerTask, pipe: Connection) -> None:
     """Be the worker of one device until the pipe closes. The entry point of the spawned process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the recorder's; it tells us what to do
+    _leave_signals_to_the_recorder()
     worker = _Worker(task, pipe)
     try:
         worker.run()
@@ -54,6 +57,20 @@ def run_worker(task: WorkerTask, pipe: Connection) -> None:
         worker.say(Failed(f"device '{task.device}' ({task.driver}) failed: {type(error).__name__}: {error}"))
     finally:
         worker.close()
+
+
+def _leave_signals_to_the_recorder() -> None:
+    """Outlive what asks all processes of a terminal or computer to end: the recorder is told too, and stops us."""
+    for name in ("SIGINT", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_soon)
+
+
+def _end_soon(_number: int, _frame: FrameType | None) -> None:
+    timer = threading.Timer(_TERMINATION_GRACE_S, os._exit, (128 + signal.SIGTERM,))
+    timer.daemon = True
+    timer.start()
 
 
 def _of_device(device: str, problem: str) -> str:

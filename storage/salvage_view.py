@@ -298,8 +298,8 @@ def _copied(pieces: list[ViewPiece], copy: _Copy, found: _Found) -> Iterator[Row
         shift_us = 0
         if len(rows):
             if int(rows["pts_us"][0]) <= last_us:
-                by_arrival_us = round((float(rows["arrival_s"][0]) - first_s) * 1e6)
-                shift_us = max(last_us + 1, by_arrival_us) - int(rows["pts_us"][0])
+                later_us = (float(rows["arrival_s"][0]) - first_s) * 1e6  # NaN where the records before are lost
+                shift_us = max(last_us + 1, round(later_us) if math.isfinite(later_us) else 0) - int(rows["pts_us"][0])
             if math.isnan(first_s):
                 first_s = float(rows["arrival_s"][0])
         here = _copy_frames(piece, rows, shift_us, copy, found)

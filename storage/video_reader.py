@@ -72,7 +72,7 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
                 raise FileFormatError(f"{path} holds no video; name a video file.")
             stream = container.streams.video[0]

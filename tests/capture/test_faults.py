@@ -350,18 +350,25 @@ def test_a_console_that_goes_away_leaves_a_sealed_take(write_rig: Callable[..., 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
-def test_a_closed_terminal_stops_the_take_properly(write_rig: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="this system has no groups of processes")
+@pytest.mark.parametrize("signal_name", ["SIGHUP", "SIGTERM"])
+def test_what_ends_all_of_a_terminal_or_computer_stops_the_take_properly(
+    write_rig: Callable[..., Path], tmp_path: Path, signal_name: str
+) -> None:
     out = tmp_path / "out"
-    with start(write_rig(MOCAP), out) as process:
+    with start(write_rig(MOCAP, CAMERA), out, start_new_session=True) as process:
         assert process.stdout is not None
         while "recording S12" not in process.stdout.readline():
             assert process.poll() is None
-        process.send_signal(signal.SIGHUP)
+        os.killpg(process.pid, getattr(signal, signal_name))  # to the workers as well
         shown, _ = process.communicate(timeout=60)
     (take,) = list_takes(out / "raw")
     assert verify_sums(take) == []
-    assert read_record(take).stop_reason == "interrupted", shown
+    record = read_record(take)
+    assert record.stop_reason == "interrupted", shown
+    assert record.faults == ()
+    assert all(stream.ended for stream in record.streams)
+    assert [view.frames - view.encoded for view in record.views] == [0]
 
 
 @pytest.mark.slow

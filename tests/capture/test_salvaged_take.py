@@ -244,3 +244,18 @@ def test_what_cannot_be_read_is_kept(recorded: Any, tmp_path: Path) -> None:
     recover_met([damaged], Console())
     recover_before_recording(tmp_path / "second" / "raw", Console())
     assert content(damaged) == before
+
+
+def test_a_take_over_which_the_recovery_stumbles_keeps_no_other_from_being_recorded(
+    recorded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take = cut_off(recorded.take, tmp_path)
+    before = content(take)
+
+    def stumbles(_folder: Path) -> list[str]:
+        raise ValueError("never seen before")
+
+    monkeypatch.setattr("capture.recovery.salvage_take", stumbles)
+    recover_before_recording(tmp_path / "raw", Console())
+    assert f"{take} could not be recovered (ValueError: never seen before)" in " ".join(capsys.readouterr().out.split())
+    assert content(take) == before

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from capture.console import Console
 from capture.device_process import DeviceProcess
 from capture.interruption import Interruption
@@ -15,6 +17,9 @@ from capture.take_close import finish_take
 from capture.take_json import opening_record
 from capture.worker import WorkerTask
 from lab.actions import ACTIONS
+from lab.errors import FileFormatError
+from lab.take import ViewRecord
+from storage.checksums import verify_sums
 from storage.take_folder import create_take, part_path, streams_path
 
 
@@ -27,3 +32,21 @@ def test_a_device_that_dies_while_it_is_stopped_is_a_failure(tmp_path: Path) -> 
     finished = finish_take(running, opening_record(running), "operator")
     assert any("no driver 'no.such.driver'" in sentence for sentence in finished.failures)
     assert any("no driver 'no.such.driver'" in fault for fault in finished.record.faults)
+
+
+def test_a_video_that_cannot_be_made_whole_does_not_keep_the_take_from_being_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumbles(_folder: Path, _view: ViewRecord) -> None:
+        raise FileFormatError("view1.frames cannot be read (Input/output error)")
+
+    monkeypatch.setattr("capture.take_json.merge_view", stumbles)
+    folder = create_take(tmp_path / "raw", "S12", "s1", "A16")
+    plan = TakePlan("S12", "s1", ACTIONS["A16"], None, None, 1, tmp_path / "raw", load_rig(None), None, truth=False)
+    running = RunningTake(plan, Console(), Interruption(), [], Recorder([]), folder)
+    running.recorder.start(part_path(streams_path(folder)))
+    view = ViewRecord(view="view1", video="view1.mov", records="view1.frames", codec="mjpeg", width=64, height=48)
+    finished = finish_take(running, opening_record(running).model_copy(update={"views": (view,)}), "operator")
+    assert finished.record.state == "complete"
+    assert any("view1 are kept as they are: view1.frames cannot be read" in fault for fault in finished.record.faults)
+    assert verify_sums(folder) == []

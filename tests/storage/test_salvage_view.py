@@ -161,6 +161,28 @@ def test_a_piece_whose_times_begin_anew_is_moved_as_one_by_its_arrivals(
     assert read_video_index(tmp_path / "view1.mov").pts_us.tolist() == rows["pts_us"].tolist()
 
 
+def test_a_piece_after_one_whose_records_are_lost_comes_after_its_frames(
+    frames: dict[str, Frames], tmp_path: Path
+) -> None:
+    write_piece(tmp_path, "mjpeg", frames["mjpeg"], range(6), killed=False)
+    write_piece(tmp_path, "mjpeg", frames["mjpeg"], range(4), piece=2, killed=False)
+    part_path(frames_path(tmp_path, "view1")).write_bytes(b"")  # a power cut
+    merged = merge_view(tmp_path, view("mjpeg"))
+    assert (merged.record.frames, merged.unrecorded) == (4, 6)
+    found = [int(pts_us) for pts_us in read_video_index(video_path(tmp_path, "view1")).pts_us]
+    assert found[:6] == PTS_US[:6]
+    assert found[6:] == [PTS_US[5] + 1 + pts_us - PTS_US[0] for pts_us in PTS_US[:4]]
+
+
+def test_a_video_whose_metadata_are_no_text_is_still_one(frames: dict[str, Frames], tmp_path: Path) -> None:
+    write_piece(tmp_path, "mjpeg", frames["mjpeg"], range(4))
+    path = part_path(video_path(tmp_path, "view1"))
+    damaged = path.read_bytes().replace(b"Lavf", b"L\xff\x88f")
+    assert damaged != path.read_bytes()
+    path.write_bytes(damaged)
+    assert merge_view(tmp_path, view("mjpeg")).record.encoded == 3  # the last one was not out yet
+
+
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_frame_that_is_not_as_recorded_is_no_longer_kept(
     codec: str, frames: dict[str, Frames], tmp_path: Path
