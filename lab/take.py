@@ -55,9 +55,12 @@ class StreamRecord(_Model):
 
 
 class ViewRecord(_Model):
-    """One camera's files. ``frames`` counts the rows of the frame records, ``encoded`` those in the video."""
+    """One camera's files. ``frames`` counts the rows of the frame records, ``encoded`` those in the video.
 
-    view: str
+    Files in the take's folder are made, renamed and removed by the name of the ``view``: it leads nowhere else.
+    """
+
+    view: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$")
     video: str
     records: str
     codec: str

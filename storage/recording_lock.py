@@ -59,9 +59,9 @@ def recording_lock(raw: Path, purpose: Purpose = "recording", wait_s: float = _L
         except HeldError as error:
             raise RequestError(_refusal(raw, purpose, error.holder)) from None
         except OSError as error:
+            otherwise = "name another folder with --out" if purpose == "recording" else "copy it to where you can write"
             raise RequestError(
-                f"{raw} cannot be locked against other recorders ({reason(error)}); make it writable, "
-                "or name another folder with --out"
+                f"{raw} cannot be locked against other recorders ({reason(error)}); make it writable, or {otherwise}"
             ) from None
         yield
 

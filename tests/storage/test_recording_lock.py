@@ -92,7 +92,12 @@ def test_who_waits_for_a_lock_that_goes_locks_the_next_file(tmp_path: Path) -> N
 
 def test_a_folder_that_cannot_be_locked_is_said(tmp_path: Path) -> None:
     (tmp_path / "raw").write_text("a file")
-    with pytest.raises(RequestError, match="cannot be locked"), recording_lock(tmp_path / "raw"):
+    with pytest.raises(RequestError, match=r"cannot be locked.+ --out"), recording_lock(tmp_path / "raw"):
+        raise AssertionError
+    with (
+        pytest.raises(RequestError, match="copy it to where you can write"),
+        recording_lock(tmp_path / "raw", "recovery"),
+    ):
         raise AssertionError
     (tmp_path / "raw").unlink()
     (tmp_path / "raw" / RECORDING_LOCK_NAME).mkdir(parents=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import RequestError, TakeError
-from lab.take import ClockAnchor, TakeRecord
+from lab.take import ClockAnchor, TakeRecord, ViewRecord
 from storage import take_folder
 from storage.checksums import SUMS_NAME, digest_of, verify_sums, write_sums
 from storage.take_folder import (
@@ -104,6 +104,14 @@ def test_damaged_records_get_sentences(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(TakeError) as caught:
         read_record(tmp_path)
     assert all(sentence.startswith(str(tmp_path)) and sentence.endswith(".") for sentence in caught.value.problems)
+
+
+@pytest.mark.parametrize("name", ["../A16-02/view1", "..", "", "a/b", "a\\b", "/tmp/view1", "view1\n"])
+def test_a_view_leads_to_no_other_folder(tmp_path: Path, name: str) -> None:
+    view = ViewRecord(view="view1", video="view1.mov", records="view1.frames", codec="mjpeg", width=64, height=48)
+    write_record(tmp_path, record().model_copy(update={"views": (view.model_copy(update={"view": name}),)}))
+    with pytest.raises(TakeError, match=r"view"):
+        read_record(tmp_path)
 
 
 def test_missing_records_are_named(tmp_path: Path) -> None:
