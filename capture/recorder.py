@@ -26,7 +26,7 @@ from lab.take import Event
 from storage.xdf_header import build_header, footer_xml
 from storage.xdf_writer import XdfWriter
 
-_PULL_PERIOD_S: Final = 0.04
+_PULL_PERIOD_S: Final = 0.045
 _PROBE_PERIOD_S: Final = 1.0
 #: No clock drifts or is measured wrong by so much from one probe to the next, whatever their round trips.
 _CLOCK_JUMP_S: Final = 0.05
@@ -272,14 +272,17 @@ class Recorder:
                     f"the recorder stood still for {now_s - before_s:.1f} s; devices kept what they sent meanwhile",
                 )
             before_s = now_s
+            chunks: list[bytes] = []
             for state, inlet in zip(self.streams, self._inlets, strict=True):
                 if not state.gone:
-                    self._pull(state, inlet)
+                    self._pull(state, inlet, chunks)
+            self._write(chunks)
             if last_round:
                 return
             self._stop_pulling.wait(_PULL_PERIOD_S)
 
-    def _pull(self, state: StreamState, inlet: Any) -> None:
+    def _pull(self, state: StreamState, inlet: Any, chunks: list[bytes]) -> None:
+        """Add what has come of a stream to ``chunks``; where that is much, what they hold is written."""
         import pylsl
 
         assert self._writer is not None
@@ -291,14 +294,22 @@ class Recorder:
             while more:
                 values, stamps, more = buffer.pull()
                 if len(stamps):
-                    self._writer.samples(state.stream_id, stamps, values)
+                    chunks.append(self._writer.samples_chunk(state.stream_id, stamps, values))
                     self._account(state, values, stamps)
+                if more:
+                    self._write(chunks)
         except pylsl.util.LostError:
             state.gone = True
         except (ValueError, RuntimeError):
             if not state.expected.of_others:
                 raise
             state.gone = True  # what cannot be read of one stranger must not end the recording of all
+
+    def _write(self, chunks: list[bytes]) -> None:
+        """Write a round's chunks at once: a write for each of them takes as long as the pull."""
+        assert self._writer is not None
+        self._writer.append(chunks)
+        chunks.clear()
 
     def _account(self, state: StreamState, values: Any, stamps: Any) -> None:
         gap_s = state.gap_s(float(stamps[0]))

@@ -22,6 +22,8 @@ from storage.reserve import RESERVE_PREFIX
 _POLL_S: Final = 0.1
 #: As often as streams are looked at and the live table is drawn.
 _SHOW_PERIOD_S: Final = 0.25
+#: Where no table is drawn.
+_LOOK_PERIOD_S: Final = 0.5
 _SILENT_AFTER_S: Final = 3.0
 #: liblsl probes the clock of a stream every two seconds.
 _GONE_AFTER_S: Final = 10.0
@@ -59,7 +61,7 @@ def run_until_stopped(running: RunningTake) -> str:
             late, looked_s = now_s - looked_s > _LATE_S, now_s
             if now_s >= next_show_s and not late:
                 _note_departed(running, now_s)
-                next_show_s = now_s + _SHOW_PERIOD_S
+                next_show_s = now_s + (_SHOW_PERIOD_S if console.interactive else _LOOK_PERIOD_S)
                 rows = _rows(running, now_s)
                 _note_silence(running, rows)
                 for sentence in rates.wrong(rows, now_s - began_s):

@@ -82,6 +82,16 @@ class XdfWriter:
         for a string stream n rows of text (str becomes UTF-8, bytes are kept). Nothing is written for n = 0. Raises
         ValueError for an unknown stream, a wrong shape, or values that the stream's format would change.
         """
+        self.append((self.samples_chunk(stream_id, stamps_s, values),))
+
+    def append(self, chunks: Sequence[bytes]) -> None:
+        """Append chunks of ``samples_chunk`` in one write: as one they are there or not."""
+        piece = b"".join(chunks)
+        if piece:
+            self._file.append(piece)
+
+    def samples_chunk(self, stream_id: int, stamps_s: npt.ArrayLike, values: npt.NDArray[Any] | StringRows) -> bytes:
+        """Return the chunk that ``samples`` would append; no bytes for no samples. Raises ValueError as it does."""
         if stream_id not in self._streams:
             raise ValueError(f"stream {stream_id} has no header yet")
         dtype, channels = self._streams[stream_id]
@@ -89,10 +99,10 @@ class XdfWriter:
         if stamps.ndim != 1 or len(values) != len(stamps):
             raise ValueError(f"{stamps.shape} stamps do not fit {len(values)} samples")
         if not len(stamps):
-            return
+            return b""
         body = _text_rows(stamps, values, channels) if dtype is None else _rows(stamps, values, dtype, channels)
         count = struct.pack("<I", stream_id) + variable_length(len(stamps))
-        self._file.append(_chunk(SAMPLES, count, body))
+        return _chunk(SAMPLES, count, body)
 
     def clock_offset(self, stream_id: int, collection_s: float, offset_s: float) -> None:
         """Append a clock probe: at ``collection_s`` of the stream's host clock, adding ``offset_s`` gives session time.
