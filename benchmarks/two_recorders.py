@@ -93,11 +93,14 @@ class Running:
         return next((at_s for at_s, line in self.lines if words in line), None)
 
     def wait_for(self, words: str, count: int = 1, wait_s: float = _START_S) -> float:
-        """Wait until ``count`` lines with these words have come; return when. Raises RuntimeError."""
+        """Wait until these words have come ``count`` times; return when. Raises RuntimeError.
+
+        Threads of LabRecorder write into each other's lines: one may hold the words twice.
+        """
         deadline_s = time.monotonic() + wait_s
         while True:
             ended = self.process.poll() is not None
-            found = [at_s for at_s, line in list(self.lines) if words in line]
+            found = [at_s for at_s, line in list(self.lines) for _ in range(line.count(words))]
             if len(found) >= count:
                 return found[count - 1]
             if ended or time.monotonic() > deadline_s:
