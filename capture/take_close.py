@@ -27,7 +27,8 @@ def finish_take(running: RunningTake, record: TakeRecord, reason: str) -> Finish
     give_up_reserve(folder)  # closing takes room
     for device in running.devices:
         if device.state != "up":
-            # said instead of why it failed last, which was told when it did
+            # said instead of why it failed last, which was told when it did, or of what its next try may yet say
+            device.process.hang_up()
             device.process.failure = Failed(f"device '{device.name}' was not back when the take ended; check it")
     for process in running.processes:
         process.send(Stop())
