@@ -46,8 +46,8 @@ def finish_take(running: RunningTake, record: TakeRecord, reason: str) -> Finish
         running.fail("recorder_failed", str(error))
     finish_part(streams_path(folder))
     close_all(running.processes)
-    final = closing_record(running, record, stopped, reason)
     try:
+        final = closing_record(running, record, stopped, reason)
         write_record(folder, final)
         write_sums(folder)
     except (OSError, TakeError) as error:

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 
 from capture.running_take import RunningTake
+from lab.errors import TakeError
 from lab.take import ClockAnchor, StreamRecord, TakeRecord, ViewRecord
 from storage.salvage_view import drop_pieces, merge_view
 
@@ -87,7 +88,7 @@ def _software() -> dict[str, str]:
 
 
 def closing_record(running: RunningTake, record: TakeRecord, stopped: ClockAnchor, reason: str) -> TakeRecord:
-    """Return what ``take.json`` says for good: what was kept and how it ended."""
+    """Return what ``take.json`` says for good: what was kept and how it ended. Raises TakeError."""
     samples = {state.stream_id: state for state in running.recorder.streams}
     ended = {process.device: process.failure is None for process in running.processes}
     ended |= {state.expected.device: not state.gone for state in samples.values() if state.expected.of_others}
@@ -110,10 +111,15 @@ def closing_record(running: RunningTake, record: TakeRecord, stopped: ClockAncho
 
 
 def _whole_view(running: RunningTake, view: ViewRecord) -> ViewRecord:
-    """Make one video of what a camera wrote, whatever became of its worker, and count what it kept."""
+    """Make one video of what a camera wrote, whatever became of its worker, and count what it kept.
+
+    Raises TakeError where the disk refuses: the take can be closed when there is room.
+    """
     try:
         merged = merge_view(running.folder, view)
         drop_pieces(running.folder, view.view)
+    except TakeError:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one video, the take is closed
         running.fail("frames_not_kept", f"the files of {view.view} are kept as they are: {error}")
         return view
