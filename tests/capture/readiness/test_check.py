@@ -341,12 +341,12 @@ def test_ctrl_c_leaves_nothing(moment: str, write_rig: Callable[..., Path], tmp_
         for line in process.stdout:
             if line.startswith(moment):
                 break
-        time.sleep(1.0)
+        time.sleep(0.5)  # what was begun is under way then, or already over
         workers = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=30)[0]
     assert process.returncode == 130, said
-    assert said.strip() == "interrupted; nothing is left of the check"
+    assert said.strip().splitlines()[-1] == "interrupted; nothing is left of the check"
     _, alive = psutil.wait_procs(workers, timeout=4.0)
     assert not alive
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rig.toml"]
