@@ -5,7 +5,11 @@ from __future__ import annotations
 import io
 import shlex
 import shutil
+import signal
+import socket
 import sys
+import threading
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,6 +39,10 @@ PLAYLIST = 'name = "legs first"\norder = ["A16", "A17"]\n'
 TAKE = "flex-data/raw/S12/20261123-0930/A16-01"
 #: Commands that go on until they are stopped, and what stops them.
 ENDLESS = {"record": ("--duration", "2"), "stream": ("--duration", "2"), "replay": ("--duration", "2")}
+INTERRUPTED = 130
+#: Where the documents plug in a disk, and where it is for the test.
+USB = "/media/usb/flex-backup", "E:flex-backup"
+PLUGGED_IN = "usb"
 #: Pages whose commands are placeholders of their own kind, made from the code.
 NOT_TYPED = {"reference"}
 
@@ -58,6 +66,7 @@ def complete_commands(project: Path) -> list[tuple[str, ...]]:
 @pytest.fixture
 def lab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with all that the documents name: rig, playlist, protocol, examples, one take in a dataset, a sheet."""
+    from capture.backup import back_up
     from capture.process_take import process_take
 
     monkeypatch.syspath_prepend(str(project / "benchmarks"))
@@ -78,7 +87,35 @@ def lab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     process_take(take, out / "dataset", lambda *_: None, verify=False)
     (out / "subjects").mkdir()
     (out / "subjects" / "S12.toml").write_text('skill = "novice"\n', encoding="utf-8")
+    (lab / PLUGGED_IN).mkdir()
+    assert back_up([out], lab / PLUGGED_IN, quick=False) == 0
     return lab
+
+
+def interrupt_when_reached(address: tuple[str, int], ended: threading.Event) -> None:
+    """Press Ctrl-C when somebody listens at ``address``."""
+    while not ended.wait(0.2):
+        try:
+            socket.create_connection(address, timeout=5.0).close()
+        except OSError:
+            continue
+        time.sleep(0.5)
+        signal.raise_signal(signal.SIGINT)
+        return
+
+
+def listened_to(flex_capture: Callable[..., object], words: list[str]) -> object:
+    """Run a session that takes commands from afar on this computer until it can be reached."""
+    at = words.index("--remote") + 1
+    port = words[at].rpartition(":")[2]
+    ended = threading.Event()
+    operator = threading.Thread(target=interrupt_when_reached, args=(("127.0.0.1", int(port)), ended))
+    operator.start()
+    try:
+        return flex_capture(*words[:at], port, *words[at + 1 :])
+    finally:
+        ended.set()
+        operator.join()
 
 
 @pytest.mark.slow
@@ -102,8 +139,13 @@ def test_every_command_in_the_documents_does_what_it_says(
         monkeypatch.setattr(sys, "stdin", io.StringIO("S12\n"))
         named = globbed(list(words), folder)
         command = next((word for word in words if not word.startswith("-")), "")
-        done = flex_capture(*named, *ENDLESS.get(command, ()))
-        if done.code not in {0, 1} or "Traceback" in done.err:
+        for disk in USB:
+            named = [word.replace(disk, str(folder / PLUGGED_IN)) for word in named]
+        if "--remote" in words:
+            done, allowed = listened_to(flex_capture, named), {INTERRUPTED}
+        else:
+            done, allowed = flex_capture(*named, *ENDLESS.get(command, ())), {0, 1}
+        if done.code not in allowed or "Traceback" in done.err:
             problems.append(f"flex-capture {shlex.join(words)}: exit code {done.code}\n{done.out}{done.err}")
         if command == "amend":
             assert marks_path(folder / TAKE).exists(), words
