@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lab.clock_map import ClockMap
 from lab.streams import Channel
 from lab.take import TakeRecord
 
@@ -39,6 +40,28 @@ class StreamReport:
     method: str
     in_sync: bool
     note: str = ""
+
+
+@dataclass(frozen=True)
+class SyncEvidence:
+    """What a stream's times rest on, to be drawn or checked; all times in seconds of session time.
+
+    ``arrival_s`` (arrivals,) are the arrivals that the fit saw, ``delay_s`` (arrivals,) how much later than the fitted
+    time of their sample each of them came. ``gaps_s`` (gaps, 2) are the times of the last sample before and the first
+    after each gap. ``probe_s`` (probes,) is when the host's clock was probed, ``probe_error_s`` (probes,) how far the
+    probe's offset is from the fitted one, ``round_trip_s`` (probes,) its round trip or NaN, ``probe_used`` (probes,)
+    whether the fit believed it. ``clock`` is the fitted map from the host's clock.
+    """
+
+    stream: str
+    arrival_s: Float64
+    delay_s: Float64
+    gaps_s: Float64
+    probe_s: Float64
+    probe_error_s: Float64
+    round_trip_s: Float64
+    probe_used: npt.NDArray[np.bool_]
+    clock: ClockMap
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A piecewise linear map from one clock to another, with its uncertainty."""
+"""Host time to session time, piece by piece, with its uncertainty."""
 
 from __future__ import annotations
 
@@ -12,48 +12,92 @@ Float64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ClockPiece:
-    """``target = source + offset_s + slope * (source - centre_s)`` for sources from ``from_s`` on.
+    """What one uninterrupted run of a host's clock is ahead of session time: ``session = host + offset``.
 
-    The standard error at a source time t is ``hypot(offset_se_s, slope_se * (t - centre_s))``.
+    The offset is linear between ``knot_s`` (knots,), host times in increasing order at which it is ``offset_s``
+    (knots,) with the standard error ``error_s`` (knots,). Outside them it goes on with ``drift_before`` and
+    ``drift_after`` (seconds a second), whose standard error is ``drift_error``, and which may change by
+    ``wander`` * t (variance of the drift after t seconds). ``first_sample`` is the first sample of the stream, in the
+    order of the file, that was stamped by this run of the clock.
     """
 
-    from_s: float
-    centre_s: float
-    offset_s: float
-    slope: float
-    offset_se_s: float
-    slope_se: float
+    knot_s: Float64
+    offset_s: Float64
+    error_s: Float64
+    drift_before: float = 0.0
+    drift_after: float = 0.0
+    drift_error: float = 0.0
+    wander: float = 0.0
+    first_sample: int = 0
+
+    def offset(self, host_s: npt.ArrayLike) -> Float64:
+        """Return the offset to session time in seconds at host times; shape is kept."""
+        host = np.asarray(host_s, dtype=np.float64)
+        before, after = self._outside(host)
+        within = np.interp(host, self.knot_s, self.offset_s)
+        return np.asarray(within - self.drift_before * before + self.drift_after * after)
+
+    def standard_error(self, host_s: npt.ArrayLike) -> Float64:
+        """Return the standard error in seconds at host times; it grows outside the knots. Shape is kept.
+
+        Outside, the drift is a random walk: its integral over t has the variance ``wander`` t^3 / 3.
+        """
+        host = np.asarray(host_s, dtype=np.float64)
+        before, after = self._outside(host)
+        away = before + after
+        within = np.interp(host, self.knot_s, self.error_s)
+        return np.asarray(np.sqrt(within**2 + (self.drift_error * away) ** 2 + self.wander * away**3 / 3))
+
+    def drift(self, host_s: float) -> float:
+        """Return the drift at a host time, in seconds a second."""
+        index = int(np.searchsorted(self.knot_s, host_s))
+        if index == 0:
+            return self.drift_before
+        if index == self.knot_s.size:
+            return self.drift_after
+        rise = np.diff(self.offset_s[index - 1 : index + 1]) / np.diff(self.knot_s[index - 1 : index + 1])
+        return float(rise[0])
+
+    def _outside(self, host: Float64) -> tuple[Float64, Float64]:
+        return np.maximum(self.knot_s[0] - host, 0.0), np.maximum(host - self.knot_s[-1], 0.0)
 
 
 @dataclass(frozen=True)
 class ClockMap:
-    """Host time to session time. ``pieces`` are in order of ``from_s``; the first starts at -inf."""
+    """Host time of one stream to session time. ``pieces`` are in the order of the file; resets lie between them."""
 
     pieces: tuple[ClockPiece, ...]
 
     @classmethod
-    def identity(cls) -> ClockMap:
-        """Return the map of a clock to itself: no offset, no error."""
-        return cls((ClockPiece(-np.inf, 0.0, 0.0, 0.0, 0.0, 0.0),))
+    def identity(cls, error_s: float = 0.0) -> ClockMap:
+        """Return the map of a clock to itself: no offset, and ``error_s`` (infinite where nothing was measured)."""
+        return cls((ClockPiece(np.zeros(1), np.zeros(1), np.array([error_s])),))
 
-    def _piece_of(self, source_s: Float64) -> npt.NDArray[np.intp]:
-        starts = np.array([piece.from_s for piece in self.pieces[1:]])
-        return np.searchsorted(starts, source_s, side="right")
+    def piece_of(self, sample: npt.ArrayLike) -> npt.NDArray[np.intp]:
+        """Return the number of the piece for each sample, named by its place in the file; shape is kept."""
+        starts = np.array([piece.first_sample for piece in self.pieces[1:]], dtype=np.int64)
+        return np.asarray(np.searchsorted(starts, np.asarray(sample), side="right"))
 
-    def apply(self, source_s: npt.ArrayLike) -> Float64:
-        """Map times; shape and order are kept."""
-        source = np.asarray(source_s, dtype=np.float64)
-        index = self._piece_of(source)
-        centre = np.array([piece.centre_s for piece in self.pieces])[index]
-        offset = np.array([piece.offset_s for piece in self.pieces])[index]
-        slope = np.array([piece.slope for piece in self.pieces])[index]
-        return np.asarray(source + (offset + slope * (source - centre)))
+    def apply(self, host_s: npt.ArrayLike, sample: npt.ArrayLike = 0) -> Float64:
+        """Map host times to session time; shape is kept.
 
-    def standard_error(self, source_s: npt.ArrayLike) -> Float64:
-        """Return the standard error in seconds at each time; it grows outside the probes."""
-        source = np.asarray(source_s, dtype=np.float64)
-        index = self._piece_of(source)
-        centre = np.array([piece.centre_s for piece in self.pieces])[index]
-        offset_se = np.array([piece.offset_se_s for piece in self.pieces])[index]
-        slope_se = np.array([piece.slope_se for piece in self.pieces])[index]
-        return np.asarray(np.hypot(offset_se, slope_se * (source - centre)))
+        ``sample``, of a shape that fits, is the place in the file of the sample that each time belongs to: after a
+        restart of the host, the same time may come twice.
+        """
+        host = np.asarray(host_s, dtype=np.float64)
+        if len(self.pieces) == 1:
+            return np.asarray(host + self.pieces[0].offset(host))
+        owner = self.piece_of(np.broadcast_to(sample, host.shape))
+        return np.asarray(host + _picked(owner, [piece.offset(host) for piece in self.pieces]))
+
+    def standard_error(self, host_s: npt.ArrayLike, sample: npt.ArrayLike = 0) -> Float64:
+        """Return the standard error in seconds at each time; ``sample`` as in ``apply``."""
+        host = np.asarray(host_s, dtype=np.float64)
+        if len(self.pieces) == 1:
+            return self.pieces[0].standard_error(host)
+        owner = self.piece_of(np.broadcast_to(sample, host.shape))
+        return _picked(owner, [piece.standard_error(host) for piece in self.pieces])
+
+
+def _picked(owner: npt.NDArray[np.intp], candidates: list[Float64]) -> Float64:
+    return np.asarray(np.take_along_axis(np.stack(candidates), owner[None], axis=0)[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ class RecordedStream:
     (samples, channels) are without ``sample_counter``, which is ``counter`` (samples,), modulo
     ``counter_modulus``, or None for a stream without one. ``chunk_last`` indexes the last sample of each chunk
     in the file. ``clock_rows`` (chunks, 3) are counter of the last sample (unwrapped), arrival host time and device
-    time or NaN. ``probes`` (probes, 3) are host time, offset to session time and round trip (NaN where unknown).
+    time or NaN. ``probes`` (probes, 3) are host time, offset to session time and round trip (NaN where unknown), in the
+    order of the file; ``probe_after`` (probes,) is how many of the stream's samples lie before each in the file, empty
+    where that is not known.
     """
 
     name: str
@@ -46,6 +48,7 @@ class RecordedStream:
     chunk_last: Int64
     clock_rows: Float64 | None
     probes: Float64
+    probe_after: Int64 = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 @dataclass(frozen=True)

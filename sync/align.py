@@ -24,7 +24,7 @@ def align_stream(
     (p99) is at most ``max_uncertainty_ms``.
     """
     times = sample_times(stream)
-    clock = fit_clock(stream.probes)
+    clock = fit_clock(stream.probes, stream.stamps)
     time_s, uncertainty_s = _session_times(times, clock, latency_s)
     aligned = AlignedStream(
         name=stream.name,
@@ -47,7 +47,7 @@ def align_view(view: RecordedView, latency_s: float, max_uncertainty_ms: float) 
     codec and no size.
     """
     times = frame_times(view)
-    clock = fit_clock(view.stream.probes)
+    clock = fit_clock(view.stream.probes, view.arrival_s)
     time_s, uncertainty_s = _session_times(times, clock, latency_s)
     video, stream, kept = view.stream.video, view.stream, times.kept
     aligned = AlignedView(
@@ -67,8 +67,8 @@ def align_view(view: RecordedView, latency_s: float, max_uncertainty_ms: float) 
 
 
 def _session_times(times: SampleTimes, clock: ClockMap, latency_s: float) -> tuple[Float64, Float64]:
-    time_s = strictly_increasing(clock.apply(times.host_s) - latency_s)
-    return time_s, np.hypot(times.uncertainty_s, clock.standard_error(times.host_s))
+    time_s = strictly_increasing(clock.apply(times.host_s, times.kept) - latency_s)
+    return time_s, np.hypot(times.uncertainty_s, clock.standard_error(times.host_s, times.kept))
 
 
 def _report(
@@ -83,11 +83,12 @@ def _report(
     notes = list(times.notes)
     measured_hz = times.rate_measured_hz
     if times.host_s.size:
-        middle_s = times.host_s[times.host_s.size // 2]
-        piece = max((piece for piece in clock.pieces if piece.from_s <= middle_s), key=lambda piece: piece.from_s)
-        measured_hz /= 1 + piece.slope  # a second of host time is 1 + slope seconds of session time
+        middle = times.host_s.size // 2
+        piece = clock.pieces[int(clock.piece_of(times.kept[middle]))]
+        # a second of host time is 1 + drift seconds of session time
+        measured_hz /= 1 + piece.drift(float(times.host_s[middle]))
     drift_ppm = (measured_hz / rate_hz - 1) * 1e6 if rate_hz > 0 else float("nan")
-    if not all(np.isfinite(piece.offset_se_s) for piece in clock.pieces):
+    if not all(np.isfinite(piece.error_s).all() for piece in clock.pieces):
         notes.append("no clock probes: its host time was taken for session time")
     if len(clock.pieces) > 1:
         notes.append(f"its host's clock was reset {len(clock.pieces) - 1} times")

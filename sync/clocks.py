@@ -41,11 +41,12 @@ class _Probes:
         return _Probes(self.host_s[chosen], self.offset_s[chosen], self.half_trip_s[chosen])
 
 
-def fit_clock(probes: npt.ArrayLike) -> ClockMap:
+def fit_clock(probes: npt.ArrayLike, stamps: npt.ArrayLike = ()) -> ClockMap:
     """Fit the map from host time to session time.
 
     ``probes`` is float64 (probes, 3): host time in seconds, offset to session time in seconds, round trip in
-    seconds or NaN. Rows that cannot be a probe (not finite, absurd, negative round trip) are left out. The
+    seconds or NaN. ``stamps`` (samples,) are the samples' rough host times.
+    Rows that cannot be a probe (not finite, absurd, negative round trip) are left out. The
     result is one piece, or several where the host's clock was reset. Without a usable probe it is the identity
     with an infinite standard error; one or two probes give a constant. Raises ValueError for another shape.
 
@@ -58,12 +59,13 @@ def fit_clock(probes: npt.ArrayLike) -> ClockMap:
     """
     usable = _usable(probes)
     if usable.host_s.size == 0:
-        return ClockMap((ClockPiece(-np.inf, 0.0, 0.0, 0.0, np.inf, 0.0),))
+        return ClockMap.identity(np.inf)
     bounds = [0, *_resets(usable), usable.host_s.size]
     pieces = []
     for first, end in pairwise(bounds):
-        from_s = -np.inf if first == 0 else float(usable.host_s[first - 1] + usable.host_s[first]) / 2
-        pieces.append(_fit_piece(usable.part(slice(first, end)), from_s))
+        border_s = -np.inf if first == 0 else float(usable.host_s[first - 1] + usable.host_s[first]) / 2
+        first_sample = int(np.searchsorted(np.asarray(stamps, dtype=np.float64), border_s))
+        pieces.append(_fit_piece(usable.part(slice(first, end)), first_sample))
     return ClockMap(tuple(pieces))
 
 
@@ -133,7 +135,7 @@ def _repeated_median(probes: _Probes) -> tuple[float, float]:
     return slope, float(np.median(offset - slope * time))
 
 
-def _fit_piece(probes: _Probes, from_s: float) -> ClockPiece:
+def _fit_piece(probes: _Probes, first_sample: int) -> ClockPiece:
     # Centred first: at 2e9 s a float64 resolves 0.24 us, and the products of a fit need more than that.
     centre_s, base_s = float(np.median(probes.host_s)), float(np.median(probes.offset_s))
     local = _Probes(probes.host_s - centre_s, probes.offset_s - base_s, probes.half_trip_s)
@@ -146,7 +148,7 @@ def _fit_piece(probes: _Probes, from_s: float) -> ClockPiece:
         offset = float(np.average(local.offset_s, weights=weight))
         spread = float(np.ptp(local.offset_s)) / 2
         se = float(np.hypot(asymmetry_s, spread))
-        return ClockPiece(from_s, centre_s + middle, base_s + offset, 0.0, se, DRIFT_PRIOR)
+        return _straight(centre_s + middle, base_s + offset, se, 0.0, DRIFT_PRIOR, first_sample)
     slope, offset = _repeated_median(local)
     # Too short to tell a drift from noise: start from none, or outliers are judged from an invented slope.
     if np.ptp(local.host_s) * DRIFT_LIMIT < 4 * float(np.median(sigma)):
@@ -170,4 +172,11 @@ def _fit_piece(probes: _Probes, from_s: float) -> ClockPiece:
         if moved < 1e-9:
             break
     se = float(np.hypot(1 / np.sqrt(total), asymmetry_s))
-    return ClockPiece(from_s, centre_s + middle, base_s + offset, slope, se, 1 / float(np.sqrt(precision)))
+    return _straight(centre_s + middle, base_s + offset, se, slope, 1 / float(np.sqrt(precision)), first_sample)
+
+
+def _straight(
+    knot_s: float, offset_s: float, error_s: float, drift: float, drift_error: float, first: int
+) -> ClockPiece:
+    knot, offset, error = (np.array([value]) for value in (knot_s, offset_s, error_s))
+    return ClockPiece(knot, offset, error, drift, drift, drift_error, first_sample=first)

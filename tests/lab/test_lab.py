@@ -50,15 +50,27 @@ def test_sessions_that_are_not_possible(name: str) -> None:
     assert not SESSION.fullmatch(name)
 
 
-@given(offset_s=FINITE, slope=st.floats(-1e-3, 1e-3), centre_s=FINITE, reset_s=FINITE)
-def test_a_clock_map_follows_its_pieces(offset_s: float, slope: float, centre_s: float, reset_s: float) -> None:
-    one = ClockPiece(-np.inf, centre_s, offset_s, slope, 1e-4, 1e-7)
-    two = ClockPiece(reset_s, centre_s, offset_s + 5, slope, 2e-4, 1e-7)
-    clock = ClockMap((one, two))
-    times = np.array([reset_s - 1.0, reset_s, reset_s + 1.0])
-    expected = times + np.array([offset_s, offset_s + 5, offset_s + 5]) + slope * (times - centre_s)
-    np.testing.assert_allclose(clock.apply(times), expected, rtol=1e-12, atol=1e-6)
-    assert (clock.standard_error(times) >= [1e-4, 2e-4, 2e-4]).all()
+@given(offset_s=FINITE, drift=st.floats(-1e-3, 1e-3), knot_s=FINITE, reset=st.integers(1, 9))
+def test_a_clock_map_follows_its_pieces(offset_s: float, drift: float, knot_s: float, reset: int) -> None:
+    def piece(ahead_s: float, error_s: float, first: int) -> ClockPiece:
+        knot, offset, error = (np.array([value]) for value in (knot_s, offset_s + ahead_s, error_s))
+        return ClockPiece(knot, offset, error, drift, drift, 1e-7, 1e-16, first_sample=first)
+
+    clock = ClockMap((piece(0.0, 1e-4, 0), piece(5.0, 2e-4, reset)))
+    times, sample = knot_s + np.arange(-5.0, 5.0), np.arange(10)
+    later = sample >= reset
+    np.testing.assert_allclose(
+        clock.apply(times, sample), times + offset_s + 5 * later + drift * (times - knot_s), rtol=1e-12, atol=1e-6
+    )
+    assert (clock.standard_error(times, sample) >= np.where(later, 2e-4, 1e-4)).all()
+
+
+def test_between_knots_an_offset_is_linear_and_beyond_them_it_drifts_on_with_a_growing_error() -> None:
+    piece = ClockPiece(np.array([10.0, 20.0]), np.array([1.0, 3.0]), np.array([0.1, 0.2]), 0.5, -0.5, 0.01, 3e-4)
+    np.testing.assert_allclose(piece.offset([8.0, 10.0, 15.0, 20.0, 22.0]), [0.0, 1.0, 2.0, 3.0, 2.0])
+    np.testing.assert_allclose(piece.standard_error([15.0, 20.0]), [0.15, 0.2])
+    np.testing.assert_allclose(piece.standard_error(30.0), np.sqrt(0.04 + 0.01 + 0.1))
+    assert [piece.drift(at_s) for at_s in (0.0, 15.0, 30.0)] == pytest.approx([0.5, 0.2, -0.5])
 
 
 @given(st.floats(-1e9, 1e9))
