@@ -42,11 +42,11 @@ def align_take(take: RecordedTake) -> AlignedTake:
         entry = of_others.get(recorded.device)
         # its marker map stands in take.json in full, no longer by name
         stream = recorded if entry is None else as_described(StreamEntry(**(entry | {"marker_map": None})), recorded)
-        aligned, report = align_stream(stream, *limits(stream.device))
+        aligned, report, _ = align_stream(stream, *limits(stream.device))
         streams.append(aligned)
         reports.append(report)
     for view in take.views:
-        aligned_view, report = align_view(view, *limits(view.stream.device))
+        aligned_view, report, _ = align_view(view, *limits(view.stream.device))
         views.append(aligned_view)
         reports.append(report)
     pose = _first_pose(streams, devices)

@@ -110,11 +110,10 @@ def _steps(raw: Int64, modulus: int, stamps: Float64, rate_hz: float) -> tuple[I
     if not modulus:
         step = np.diff(raw)
         return step, (step < 1) | (step > expected + slack), False
+    # Turns that went by unseen are found later, from the floor of the arrivals: a stamp may be late.
     step = np.diff(raw % modulus) % modulus
-    # Whole turns that time says have passed unseen.
-    turns = np.maximum(np.rint((expected - step) / modulus), 0).astype(np.int64) if rate_hz > 0 else 0 * step
-    late = (step >= (modulus + 1) // 2) & (turns == 0) & (step > expected + min(slack, modulus / 4))
-    step = np.where(late, step - modulus, step + turns * modulus)
+    late = (step >= (modulus + 1) // 2) & (step > expected + min(slack, modulus / 4))
+    step = np.where(late, step - modulus, step)
     backward = late | (step == 0) | (step > expected + max(slack, modulus if modulus < slack else 0))
     wrapped = bool(np.any(~backward & (expected > modulus / 2)))
     return step, backward, wrapped
