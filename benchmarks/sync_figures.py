@@ -1,7 +1,8 @@
 """Time stamps against the truth, and how long they take: ``sync`` and pyxdf on the same files in one run.
 
-Run from the project's root: ``python benchmarks/sync_figures.py``. The truth is absolute: the mean delay of arrivals counts as
-error. pyxdf is asked for its defaults, which synchronise clocks and remove jitter.
+Run from the project's root: ``python benchmarks/sync_figures.py``. (``benchmarks/sync.py`` would hide the room of that
+name from all benchmarks.) The truth is absolute: the mean delay of arrivals counts as error. pyxdf is asked for its
+defaults, which synchronise clocks and remove jitter.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from simulated_links import Link, Recording, recording_of, scenarios, write_recording
+from simulated_links import Recording, recording_of, scenarios, write_recording
 
-from storage.xdf_reader import read_xdf
 from sync.align import align_stream
 
 Float64 = npt.NDArray[np.float64]

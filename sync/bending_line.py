@@ -68,8 +68,8 @@ def fit_bending_line(
 ) -> BendingLine:
     """Fit a line whose slope wanders through measurements, some of which may be wrong.
 
-    ``x`` (n,) increasing, ``y`` (n,) and their standard deviations ``sigma`` (n,), near zero so that products keep their
-    digits. ``slope_sigma`` is the standard deviation of the slope before anything was measured, ``start`` (n,) a first
+    ``x`` (n,) increasing, ``y`` (n,) and their standard deviations ``sigma`` (n,), near zero so that products keep
+    their digits. ``slope_sigma`` is the standard deviation of the slope before anything was measured, ``start`` (n,) a first
     idea of the values, from which what is wrong is told; knots lie at least ``spacing`` apart. ``least_scale`` bounds
     the scale from below.
 
@@ -119,7 +119,7 @@ def _knots(x: Float64, spacing: float) -> Float64:
     span = float(x[-1] - x[0])
     if span <= 0:
         return x[:1].copy()
-    return np.linspace(x[0], x[-1], int(np.clip(span / spacing, 1, _MOST_KNOTS - 1)) + 1)
+    return np.asarray(np.linspace(x[0], x[-1], int(np.clip(span / spacing, 1, _MOST_KNOTS - 1)) + 1))
 
 
 def _interpolation(knot: Float64, x: Float64) -> Float64:

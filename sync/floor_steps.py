@@ -46,10 +46,10 @@ def floor_steps(
 ) -> FloorSteps:
     """Find where the floor under the arrivals steps.
 
-    ``count`` (arrivals,) increasing, ``arrival_s`` (arrivals,) in the order of the file; ``rate_hz`` is nominal. How far
-    an arrival is behind its count is a delay, which is never negative, above a floor, which is even while nothing
-    happens. The smallest of those within ``window_s`` before and after are compared: after a mere delay others catch up,
-    after a step none does. Steps are larger than ``least_s``; with ``falls`` a floor may also step down.
+    ``count`` (arrivals,) increasing, ``arrival_s`` (arrivals,) in the order of the file; ``rate_hz`` is nominal. How
+    far an arrival is behind its count is a delay, which is never negative, above a floor, which is even while nothing
+    happens. The smallest of those within ``window_s`` before and after are compared: after a mere delay others catch
+    up, after a step none does. Steps are larger than ``least_s``; with ``falls`` a floor may also step down.
     """
     none = FloorSteps(np.zeros(0, dtype=np.intp), np.zeros(0))
     if count.size < 2 * _MIN_ARRIVALS or not (arrival_s[-1] > arrival_s[0] or falls):
@@ -129,11 +129,11 @@ def split_at_gaps(counted: Counted, count: Float64, arrival_s: Float64, rate_hz:
 def settle_count(counted: Counted, ends: Int64, stamps: Float64, modulus: int, rate_hz: float) -> tuple[Counted, int]:
     """Add turns of a counter that went by unseen, and break the count where it and the arrivals part otherwise.
 
-    ``ends`` index samples that ended a chunk, ``stamps`` (samples,) are their rough session times. Returns the count and
-    the number of breaks: there a device began anew at a count that looked like going on.
+    ``ends`` index samples that ended a chunk, ``stamps`` (samples,) are their rough session times. Returns the count
+    and the number of breaks: there a device began anew at a count that looked like going on.
     """
     breaks = 0
-    for turning in (True, False):
+    for turning in (True, False) if modulus else (False,):
         places = np.searchsorted(counted.kept, ends)
         places = places[places < counted.kept.size]
         places = places[np.isin(counted.kept[places], ends)]
@@ -143,8 +143,7 @@ def settle_count(counted: Counted, ends: Int64, stamps: Float64, modulus: int, r
             count = counted.counter[here].astype(np.float64)
             steps = floor_steps(count, arrival_s, rate_hz, _COUNT_WINDOW_S, _LEAST_OF_COUNT_S, falls=True)
             for before, step_s in zip(here[steps.before].tolist()[::-1], steps.step_s.tolist()[::-1], strict=True):
-                # between the two ends the samples' own counts or stamps tell where
-                after = before + 1 + _break_after(counted, stamps, before, here)
+                after = before + 1 + _break_after(counted, before, here)
                 turns = step_s * rate_hz / modulus if modulus else 0.0
                 whole = round(turns)
                 if turning and 0 < whole < _MOST_TURNS and abs(turns - whole) < _WHOLE_TURN:
@@ -152,13 +151,11 @@ def settle_count(counted: Counted, ends: Int64, stamps: Float64, modulus: int, r
                 elif not turning:
                     counted = _broken(counted, after)
                     breaks += 1
-        if not modulus:
-            continue
     return counted, breaks
 
 
-def _break_after(counted: Counted, stamps: Float64, before: int, ends: npt.NDArray[np.intp]) -> int:
-    """Return how many samples after the end of a chunk the count breaks: 0, at the end itself, unless losses say else."""
+def _break_after(counted: Counted, before: int, ends: npt.NDArray[np.intp]) -> int:
+    """Return how many samples after the end of a chunk the count breaks: at its largest step before the next end."""
     following = ends[np.searchsorted(ends, before, side="right")]
     gap = np.diff(counted.counter[before : following + 1])
     return int(np.argmax(gap)) if gap.size and gap.max() > 1 else 0

@@ -161,8 +161,8 @@ def fit_line_below(
 def shared_slope(pieces: Sequence[tuple[Float64, Float64]]) -> float:
     """Return the slope of the parallel lines below several pieces that make the mean delay of all smallest.
 
-    Each piece is x and arrivals in seconds, (arrivals,) both, x strictly increasing, at least two of them. For a slope b
-    the line below piece p has the height a_p(b) = min(y - b x), so that the sum of all delays is convex in b and
+    Each piece is x and arrivals in seconds, (arrivals,) both, x strictly increasing, at least two of them. For a slope
+    b the line below piece p has the height a_p(b) = min(y - b x), so that the sum of all delays is convex in b and
     smallest at the slope of an edge of one of the lower hulls.
     """
     hulls = []

@@ -80,8 +80,8 @@ def fit_pieces(pieces: Sequence[PieceArrivals], rate_hz: float) -> list[PieceFit
     """Find the times of the samples of all pieces of one device from their arrivals.
 
     Each piece has a line of its own, but a device has one rate: a piece whose own arrivals tell the rate less well than
-    all pieces together do takes theirs. A piece that clearly has another rate keeps it. ``rate_hz`` is nominal and above
-    0; it is used only where fewer than five arrivals, or more with an absurd rate, cannot tell the rate.
+    all pieces together do takes theirs. A piece that clearly has another rate keeps it. ``rate_hz`` is nominal and
+    above 0; it is used only where fewer than five arrivals, or more with an absurd rate, cannot tell the rate.
     """
     usable = [piece.usable() for piece in pieces]
     lines = [_line_of(piece, rate_hz) if piece.count.size else None for piece in usable]
@@ -129,9 +129,12 @@ def _line_of(piece: PieceArrivals, rate_hz: float) -> _Line:
     if over_device_time is not None:
         line, assumed = over_device_time
         said = ("arrivals do not tell its clock's rate: the host's stands in",) if assumed else ()
-        return _Line(line, piece.device_time_s, True, _NOMINAL_TRUST if assumed else 0.0, said)
+        return _Line(
+            line, piece.device_time_s, over_device_time=True, doubt=_NOMINAL_TRUST if assumed else 0.0, notes=said
+        )
     line, nominal, notes = _line_over_count(piece.count, piece.arrival_s, rate_hz)
-    return _Line(line, piece.count, False, _NOMINAL_TRUST / rate_hz if nominal else 0.0, notes)
+    doubt = _NOMINAL_TRUST / rate_hz if nominal else 0.0
+    return _Line(line, piece.count, over_device_time=False, doubt=doubt, notes=notes)
 
 
 def _on_line(piece: PieceArrivals, found: _Line | None, rate_hz: float) -> PieceFit:
@@ -139,7 +142,9 @@ def _on_line(piece: PieceArrivals, found: _Line | None, rate_hz: float) -> Piece
     if found is None:
         unknown = np.full(wanted.size, np.inf)
         notes = ("no arrival time is known",)
-        return PieceFit(wanted / rate_hz, unknown, np.nan, np.nan, False, np.empty(0), notes)
+        return PieceFit(
+            wanted / rate_hz, unknown, np.nan, np.nan, over_device_time=False, delay_s=np.empty(0), notes=notes
+        )
     line = found.line
     at = _interpolated(wanted, piece.count, piece.device_time_s) if found.over_device_time else wanted
     time_s, uncertainty = line.at(at), line.standard_error_s(at)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lab.clock_map import ClockMap
 from lab.recorded import RecordedStream, RecordedView
-from sync.counters import Counted, unwrap
+from sync.counters import Counted, unwrap, unwrap_by_rows
 from sync.floor_steps import settle_count, split_at_gaps
 from sync.piece import PieceArrivals, PieceFit, fit_pieces
 from sync.session_clock import on_session_clock, view_on_session_clock
@@ -33,8 +33,8 @@ class SampleTimes:
     """Session times of a stream's samples, before the device's latency is subtracted.
 
     All arrays are (kept,): ``kept`` indexes the recorded samples that are not exact duplicates, ``time_s`` is strictly
-    increasing, ``counter`` unwrapped and strictly increasing, ``uncertainty_s`` the standard error of ``time_s`` without
-    that of the clock map. ``rate_measured_hz`` is in samples a second, NaN where it cannot be told.
+    increasing, ``counter`` unwrapped and strictly increasing, ``uncertainty_s`` the standard error of ``time_s``
+    without that of the clock map. ``rate_measured_hz`` is in samples a second, NaN where it cannot be told.
     ``arrival_spread_s`` is the p99 of the arrivals' delay beyond the fastest; ``arrival_s`` and ``delay_s`` (arrivals,)
     are the arrivals that were fitted to, and how much later than the fit they are.
     """
@@ -69,6 +69,10 @@ def sample_times(stream: RecordedStream, clock: ClockMap) -> SampleTimes:
     if regular and not bool(np.all(np.abs(stream.stamps) < _CLOCK_LIMIT_S)):
         stream = replace(stream, stamps=_filled(stream.stamps))
     ends = _ends_of_chunks(stream)
+    if stream.counter is not None and regular:
+        told = unwrap_by_rows(stream.counter, stream.counter_modulus, stream.stamps, ends, _usable_rows(stream))
+        if told is not None:
+            stream = replace(stream, counter=told, counter_modulus=0)
     stream = on_session_clock(stream, clock)
     if not regular:
         return _own_stamps(stream, "own stamps")
@@ -109,7 +113,7 @@ def frame_times(view: RecordedView, clock: ClockMap) -> SampleTimes:
     notes = _notes_of(counted)
     method = "frame count"
     if not counted.usable:
-        counted = split_at_gaps(counted, counted.counter, arrival, rate_hz)
+        counted = split_at_gaps(counted, counted.counter.astype(np.float64), arrival, rate_hz)
         method, notes = "guess: frame index", (*notes, "its frame count does not count")
     pieces = []
     for piece in _pieces(counted):

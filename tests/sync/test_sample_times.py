@@ -83,8 +83,17 @@ def test_wrapping_counter_is_unwrapped_by_the_clock_rows():
     assert abs(int(times.counter[0]) - 10_000_000) % 4096 == 0
 
 
-def test_a_loss_longer_than_a_short_counter_is_found_by_time_and_called_ambiguous():
+def test_a_loss_longer_than_a_short_counter_is_told_by_the_clock_rows():
     made = made_stream(2, rate_hz=1000.0, modulus=1024, seconds=20.0, lost=[(5000, 8000)], jitter_s=0.001)
+    times = sample_times(made.stream, ClockMap.identity())
+    assert (times.lost, times.lost_ambiguous) == (3000, False)
+    assert np.percentile(np.abs(times.time_s - made.true_host_s), 99) < 0.3e-3
+
+
+def test_a_loss_longer_than_a_short_counter_is_found_by_time_and_called_ambiguous():
+    made = made_stream(
+        2, rate_hz=1000.0, modulus=1024, seconds=20.0, lost=[(5000, 8000)], jitter_s=0.001, clock_rows=False
+    )
     times = sample_times(made.stream, ClockMap.identity())
     assert (times.lost, times.lost_ambiguous) == (3000, True)
     assert np.percentile(np.abs(times.time_s - made.true_host_s), 99) < 0.3e-3
