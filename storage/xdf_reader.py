@@ -31,6 +31,8 @@ class XdfStream:
     chunk is NaN, for nothing tells it. ``values`` (n, channels) are of the stream's exact format, or an object array of
     str. ``chunk_last`` int64 (chunks,) indexes the last sample of each chunk. ``clock_times`` and ``clock_offsets``
     float64 (probes,) are in seconds: at ``clock_times`` on the stream's host, adding the offset gives session time.
+    ``clock_after`` int64 (probes,) counts the stream's samples that lie before each probe in the file: the stamps may
+    be of another clock behind a restart of the host.
     """
 
     stream_id: int
@@ -40,6 +42,7 @@ class XdfStream:
     chunk_last: npt.NDArray[np.int64]
     clock_times: npt.NDArray[np.float64]
     clock_offsets: npt.NDArray[np.float64]
+    clock_after: npt.NDArray[np.int64]
 
     @property
     def name(self) -> str:
@@ -97,4 +100,5 @@ def _finished(stream: WalkedStream, data: mmap.mmap) -> XdfStream:
         chunk_last=np.cumsum(counts, dtype=np.int64) - 1,
         clock_times=np.ascontiguousarray(clock[:, 0]),
         clock_offsets=np.ascontiguousarray(clock[:, 1]),
+        clock_after=np.array(stream.clock_after, dtype=np.int64),
     )

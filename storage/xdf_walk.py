@@ -52,6 +52,8 @@ class WalkedStream:
     chunks: list[NumericChunk] = field(default_factory=list)
     texts: list[TextChunk] = field(default_factory=list)
     clock: list[tuple[float, float]] = field(default_factory=list)
+    clock_after: list[int] = field(default_factory=list)  # samples before each probe
+    samples: int = 0
     footer: bool = False
     after_damage: bool = False
     adrift: bool = False
@@ -179,6 +181,7 @@ class XdfWalk:
             if stop - start != _OFFSET.size:
                 return "a clock offset has 16 bytes"
             stream.clock.append(_OFFSET.unpack_from(self.data, start))
+            stream.clock_after.append(stream.samples)
         stream.footer = stream.footer or tag == STREAM_FOOTER  # it only repeats what the samples say
         return None
 
@@ -226,6 +229,7 @@ class XdfWalk:
         if not whole:
             return f"its {count} samples do not fit its {stop - start} bytes"
         stream.after_damage = damaged and not count
+        stream.samples += count
         if count:
             stream.adrift = (stream.adrift or damaged) and not stamped
             self._usable = not stream.adrift
