@@ -31,6 +31,7 @@ class FileBytes:
         """See ``data`` through numpy; it stays open as long as one of the arrays lives."""
         self.data = data
         self.size = len(data)
+        self._each: dict[np.dtype[Any], npt.NDArray[Any]] = {}
         self.u8 = np.frombuffer(data, dtype=np.uint8)
         self.u16 = self.each(np.dtype("<u2"))
         self.u32 = self.each(np.dtype("<u4"))
@@ -39,8 +40,10 @@ class FileBytes:
 
     def each(self, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         """Return the array of all values of a type, one beginning at every byte: (size - itemsize + 1,)."""
-        count = max(self.size - dtype.itemsize + 1, 0)
-        return np.ndarray((count,), dtype, buffer=self.data, strides=(1,))
+        if dtype not in self._each:
+            count = max(self.size - dtype.itemsize + 1, 0)
+            self._each[dtype] = np.ndarray((count,), dtype, buffer=self.data, strides=(1,))
+        return self._each[dtype]
 
     def find(self, wanted: bytes, start: int, stop: int) -> int:
         """Return where ``wanted`` lies first within these bytes, -1 where it does not; little memory is needed."""

@@ -15,6 +15,7 @@ from storage.xdf_samples import TextChunk, text_stamps
 from storage.xdf_walk import WalkedStream
 
 _MARGIN: Final = 1.03  # room beyond what the file so far lets expect
+_TELLING: Final = 1 / 32  # part of the file from which on it lets the rest be expected
 _IN_PLACE: Final = 1.25  # arrays that grow by more get new memory, of which only what is filled is ever touched
 
 
@@ -67,7 +68,8 @@ class StreamContent:
         had = len(self._stamps)
         if samples <= had:
             return
-        room = max(int(samples / part * _MARGIN), samples)
+        # Early on, the file says little about itself; what is copied from small arrays costs little.
+        room = max(int(samples / part * _MARGIN), samples) if part > _TELLING else 2 * samples
         try:
             self._stamps = _grown(self._stamps, self.held, room)
             if self._values.dtype != object:

@@ -1,7 +1,7 @@
 """Read any XDF 1.0 file, whole or damaged, at once or in blocks of bounded memory.
 
-What is not certain is left out and named. An omitted stamp is the previous one plus 1/rate, as in the format's reference
-implementations.
+What is not certain is left out and named. An omitted stamp is the previous one plus 1/rate, as in the format's
+reference implementations.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SMALLEST_BLOCK: Final = 1 << 20
-_LARGEST_BLOCK: Final = 4 << 20
+_LARGEST_BLOCK: Final = 1 << 20
 _BLOCKS_A_FILE: Final = 16  # at least, so that what a block needs is small beside what the file gives
 
 
@@ -119,7 +119,7 @@ def stream_xdf(path: Path, block_bytes: int = _LARGEST_BLOCK) -> Iterator[XdfBlo
     meanwhile. Raises FileFormatError, with the first block, where the file cannot be read or is no XDF file.
     """
     with mapped_xdf(path) as data:
-        walk = XdfWalk(data, block_bytes, block_bytes, keeps_spans=False)
+        walk = XdfWalk(data, block_bytes, keeps_spans=False)
         contents: list[StreamContent] = []
         for _ in walk.stretches():
             announced = len(contents)

@@ -1,8 +1,8 @@
 """The samples of many chunks at once: where each one lies, whether it carries a stamp, and its values.
 
 A sample is one byte (0 or 8), that many bytes of stamp, then its values. Since every value of a numeric stream has the
-same size, the length of a chunk tells how many of its samples carry a stamp. Where all do, none does, or the first alone
-does, the places of all samples follow by arithmetic; a chunk of any other mixture is gone through.
+same size, the length of a chunk tells how many of its samples carry a stamp. Where all do, none does, or the first
+alone does, the places of all samples follow by arithmetic; a chunk of any other mixture is gone through.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ STAMP_BYTES: Final = 8
 _SHORT_RUN: Final = 64  # omitted stamps in a row that are told for many runs at once
 _SAME_BEFORE_LEAP: Final = 4  # samples of one kind in a row, after which more of them are looked for at once
 _LONGEST_LEAP: Final = 4_096
+_SCRATCH: Final = 96 << 10  # bytes; larger pieces of memory are fetched from the system anew each time, which is slow
 
 
 class Rows(NamedTuple):
@@ -142,7 +143,9 @@ def mixed_places(raw: bytes, count: int, size: int) -> tuple[Int64, int]:
         place += number * stride
     each = np.array(numbers, dtype=np.int64)
     behind = np.arange(found) - np.repeat(np.cumsum(each) - each, each)
-    return np.repeat(np.array(begins, dtype=np.int64), each) + behind * np.repeat(np.array(strides, np.int64), each), place
+    return np.repeat(np.array(begins, dtype=np.int64), each) + behind * np.repeat(
+        np.array(strides, np.int64), each
+    ), place
 
 
 def _alike(raw: bytes, place: int, mark: int, stride: int, most: int) -> int:
@@ -167,8 +170,11 @@ def read_values(file: FileBytes, rows: Rows, values: npt.NDArray[Any]) -> None:
     if not size:
         return
     stored = values.dtype.newbyteorder("<")
-    found = file.each(np.dtype(f"V{size}"))[rows.values_at]
-    values[...] = found.view(stored).reshape(values.shape)
+    each = file.each(np.dtype(f"V{size}"))
+    step = max(_SCRATCH // size, 1)
+    for begin in range(0, len(values), step):
+        found = each[rows.values_at[begin : begin + step]]
+        values[begin : begin + step] = found.view(stored).reshape(-1, values.shape[1])
 
 
 def read_stamps(file: FileBytes, rows: Rows, last: float, interval_s: float, stamps: Float64) -> None:

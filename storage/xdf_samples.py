@@ -60,7 +60,7 @@ class LongTexts(NamedTuple):
 
     start: int
     stop: int
-    count: int
+    samples: int
     channels: int
     after_damage: bool
 
@@ -188,7 +188,7 @@ def text_parts(file: FileBytes, chunk: TextChunk | LongTexts) -> Iterator[TextCh
     if isinstance(chunk, TextChunk):
         yield chunk
         return
-    place, left, damaged = chunk.start, chunk.count, chunk.after_damage
+    place, left, damaged = chunk.start, chunk.samples, chunk.after_damage
     while left:
         begun = place
         part, place = _texts(file.data, place, chunk.stop, left, chunk.channels, damaged, place + _BLOCK, closing=left)

@@ -18,12 +18,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lab.streams import SampleFormat
 from storage.xdf_bytes import FileBytes, mapped_xdf
 from storage.xdf_header import NUMPY_TYPES, StreamHeader, parse_header
-from storage.xdf_lanes import chunk_starts
 from storage.xdf_rows import Rows
 from storage.xdf_samples import (
     LENGTHS,
@@ -36,7 +34,7 @@ from storage.xdf_samples import (
     text_chunk,
     text_parts,
 )
-from storage.xdf_stretch import TEXTS, UNUSABLE, Known, take_stretch
+from storage.xdf_stretch import TEXTS, UNUSABLE, Known, chunk_starts, take_stretch
 from storage.xdf_writer import (
     BOUNDARY,
     BOUNDARY_MARK,
@@ -54,8 +52,7 @@ _MOST_NOTES = 50
 _TAG = struct.Struct("<H")
 _OFFSET = struct.Struct("<dd")
 _BLOCK: Final = 1 << 20  # bytes that are taken in at once
-_SMALLEST_REGION: Final = 256 << 10
-_LARGEST_REGION: Final = 32 << 20  # bytes whose chunks are found at once
+_LEAST: Final = 16 << 10  # bytes that are tried at once, however short the stretches are
 _FEW, _MANY = 16, 4_096  # chunks that are looked at one by one where a stretch has ended
 _MOST_STREAMS, _MOST_CHANNELS, _MOST_HEADER_BYTES = 4_096, 1 << 20, 256 << 20  # of all streams together
 _WORTH: Final = 64  # a stretch of fewer chunks is slower than to look at them one by one
@@ -151,17 +148,10 @@ class XdfWalk:
     made unknown are not among them.
     """
 
-    def __init__(
-        self,
-        data: mmap.mmap,
-        block_bytes: int = _BLOCK,
-        region_bytes: int = _LARGEST_REGION,
-        *,
-        keeps_spans: bool = True,
-    ) -> None:
+    def __init__(self, data: mmap.mmap, block_bytes: int = _BLOCK, *, keeps_spans: bool = True) -> None:
         """Prepare to walk over the bytes of a file, of which ``block_bytes`` or one chunk are taken in at once.
 
-        Chunks are found in ``region_bytes`` at once; ``keeps_spans`` is False where nobody asks for ``spans``.
+        ``keeps_spans`` is False where nobody asks for ``spans``.
         """
         self.data = data
         self.file = FileBytes(data)
@@ -173,11 +163,8 @@ class XdfWalk:
         self.notes: list[str] = []
         self.spans: list[tuple[int, int]] = []
         self._block_bytes = block_bytes
-        self._most_region = self._region = max(region_bytes, block_bytes)
-        self._starts = np.empty(0, dtype=np.int64)  # a chain of chunks that was found already
-        self._after = 0  # where the chunk behind that chain begins
         self._keeps_spans = keeps_spans
-        self._ahead = 1 << 20  # chunks that are tried at once; fewer where stretches are short
+        self._ahead = block_bytes  # bytes that are tried at once; fewer where stretches are short
         self._known: Known | None = None
         self._header_bytes = self._channels = 0
         self._damages = 0
@@ -201,37 +188,28 @@ class XdfWalk:
         few = _FEW
         while self.place < self.end:
             begun, taken = self.place, 0
-            starts = self._found()
+            starts = chunk_starts(self.file, self.place, self.place + self._ahead)
             if len(starts):
                 stretch = take_stretch(self.file, self._streams_known(), starts, self._damages)
                 taken = stretch.chunks
                 for start, stop in stretch.usable:
                     self._use(start, stop)
                 self.place = stretch.stop if taken else self.place
-                self._ahead = 2 * (self._ahead if taken == len(starts) else taken + _WORTH)
+                whole = taken == len(starts)
+                wanted = 2 * self._ahead if whole else 2 * (self.place - begun) + _LEAST
+                self._ahead = min(wanted, self._block_bytes)
             if taken < len(starts) or not len(starts):
                 few = _FEW if taken >= _WORTH else min(2 * few, _MANY)
                 self._one_by_one(few)
             yield
             self.file.forget(begun, self.place)
 
-    def _found(self) -> npt.NDArray[np.int64]:
-        """Return where the chunks of the next block begin, as far as they can be found at once."""
-        first = int(np.searchsorted(self._starts, self.place))
-        if first == len(self._starts) or self._starts[first] != self.place:
-            grown = self._region * 2 if self.place == self._after else _SMALLEST_REGION
-            self._region = min(grown, self._most_region) if self._after else self._region
-            self._starts, self._after = chunk_starts(self.file, self.place, self.place + self._region)
-            self.file.forget(self.place, self._after)
-            first = 0
-        behind = int(np.searchsorted(self._starts, self.place + self._block_bytes))
-        return self._starts[first : min(behind, first + self._ahead)]
-
     def _streams_known(self) -> Known:
         if self._known is None:
             ids = sorted(self.by_id)
             streams = [self.by_id[stream_id] for stream_id in ids]
-            self._known = Known(np.array(ids, dtype=np.int64), streams, np.array([*map(_size, streams)], dtype=np.int64))
+            sizes = np.array([*map(_size, streams), UNUSABLE], dtype=np.int64)
+            self._known = Known(np.array(ids, dtype=np.uint32), streams, sizes)
         return self._known
 
     def _one_by_one(self, chunks: int) -> None:
