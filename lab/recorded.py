@@ -72,7 +72,10 @@ class RecordedView:
 
 @dataclass(frozen=True)
 class RecordedTake:
-    """A whole raw take. ``digest`` is the SHA-256 (hex) over the raw files' own hashes; ``marks`` are no raw file."""
+    """A whole raw take. ``digest`` is the SHA-256 (hex) over the raw files' own hashes; ``marks`` are no raw file.
+
+    ``bytes_discarded`` are those of ``streams.xdf`` that could not be used.
+    """
 
     folder: Path
     record: TakeRecord
@@ -81,3 +84,4 @@ class RecordedTake:
     digest: str
     notes: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
+    bytes_discarded: int = 0

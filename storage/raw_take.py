@@ -56,6 +56,7 @@ def read_raw_take(folder: Path) -> RecordedTake:
         digest=digest_of(folder),
         notes=(*notes, *mark_notes),
         marks=tuple(marks),
+        bytes_discarded=file.bytes_discarded,
     )
 
 

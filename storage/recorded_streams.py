@@ -1,7 +1,7 @@
 """XDF streams -> recorded streams: of any XDF file, ours or somebody else's. Nothing is corrected.
 
-``.clock`` streams and ``FlexClockProbes`` appear within the streams they belong to, the recorder's own ``FlexMarkers``
-apart from the others.
+``.clock`` streams and ``FlexClockProbes`` appear within the streams they belong to. ``FlexMarkers`` in the recorder's
+own file are in session time and stand apart; recorded by somebody else, they are as any other stream.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from lab.recorded import RecordedStream
 from lab.streams import CLOCK_LABELS, CLOCK_SUFFIX, FRAME_LABELS, MARKERS_SOURCE, PROBES_LABELS, PROBES_NAME
+from lab.take import Event
 
 if TYPE_CHECKING:
     from storage.xdf_reader import XdfFile, XdfStream
@@ -23,7 +24,7 @@ _ROUND_TRIPS = dict[tuple[int, float], float]
 
 
 def recorded_streams(file: XdfFile, notes: list[str]) -> list[RecordedStream]:
-    """Return the streams of an XDF file in the order of their headers, without the recorder's own ``FlexMarkers``.
+    """Return the streams of an XDF file in the order of their headers, without ``FlexMarkers`` in session time.
 
     Texts and irregular streams are there as any others; stamps are untouched. Streams that share a name are told apart
     by their ids: ``emg-3``; a ``.clock`` stream beside them cannot be told whose it is, and is not used. What is left
@@ -41,7 +42,7 @@ def recorded_streams(file: XdfFile, notes: list[str]) -> list[RecordedStream]:
     ordinary = [
         stream
         for stream in usable
-        if not _is_probes(stream) and not is_markers(stream) and clocks.get(stream.name) is not stream
+        if not _is_probes(stream) and not _is_own_markers(stream) and clocks.get(stream.name) is not stream
     ]
     round_trips = _round_trips(probes)
     shared = {name for name, count in Counter(stream.name for stream in ordinary).items() if count > 1}
@@ -81,9 +82,21 @@ def is_camera(stream: RecordedStream) -> bool:
     return stream.video is not None and tuple(channel.label for channel in stream.channels) == FRAME_LABELS
 
 
-def is_markers(stream: XdfStream) -> bool:
+def own_markers(file: XdfFile) -> list[Event]:
+    """Return what ``FlexMarkers`` tells in the recorder's own file, in session time and in the order of the file."""
+    return [
+        Event.of_marker(float(stamp), str(row[0]))
+        for stream in file.streams
+        if _is_own_markers(stream) and stream.header.channel_count == 1
+        for stamp, row in zip(stream.stamps, stream.values, strict=True)
+        if math.isfinite(stamp)
+    ]
+
+
+def _is_own_markers(stream: XdfStream) -> bool:
     """Tell the recorder's own ``FlexMarkers``, whose events stand in ``take.json`` as well."""
-    return stream.header.source_id == MARKERS_SOURCE and stream.format == "string"
+    ours = stream.header.source_id == MARKERS_SOURCE and stream.format == "string"
+    return ours and not len(stream.clock_times)
 
 
 def _round_trips(probes: list[XdfStream]) -> _ROUND_TRIPS:
@@ -102,7 +115,7 @@ def _recorded_stream(
     values, channels, counter = stream.values, header.channels, None
     if header.has_counter:
         counter = read_counts(values[:, -1])
-        values, channels = np.ascontiguousarray(values[:, :-1]), channels[:-1]
+        values, channels = values[:, :-1], channels[:-1]  # no copy: a recording may fill half the memory
         if counter is None:
             notes.append(f"{name}: its sample counter holds what is no count; it is not used.")
     probes = np.full((len(stream.clock_times), 3), np.nan)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
+_Index = npt.NDArray[np.intp]
 
 #: Attenuation beyond the stop band's edge, in dB; the ripple of the pass band is as small: 0.03 %.
 _ATTENUATION_DB: Final = 70.0
@@ -157,9 +158,7 @@ class _Placed:
         #: how many breaks lie before each sample
         self._breaks = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(broken)))
 
-    def around(
-        self, at_s: Float64
-    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Float64, npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    def around(self, at_s: Float64) -> tuple[_Index, _Index, Float64, _Index, _Index]:
         """Return, of the times that the kernel has all samples for: number, sample before, place, first, last."""
         time_s, count = self._time_s, self._time_s.size
         points = np.flatnonzero((at_s >= time_s[0]) & (at_s <= time_s[-1])) if count else np.zeros(0, dtype=np.intp)
@@ -168,10 +167,10 @@ class _Placed:
         right = np.minimum(left + 1, count - 1)
         gap_s = time_s[right] - time_s[left]
         share = np.divide(at_s - time_s[left], gap_s, out=np.zeros(at_s.size), where=gap_s > 0)
-        place = left + share
-        if self._kernel.linear:
-            low, high = left, np.where(share > 0, right, left)
-        else:
+        place: Float64 = left.astype(np.float64) + share
+        low: _Index = left
+        high: _Index = np.where(share > 0, right, left)
+        if not self._kernel.linear:
             low = np.ceil(place - self._kernel.half_width).astype(np.intp)
             high = np.floor(place + self._kernel.half_width).astype(np.intp)
         whole = (low >= 0) & (high < count)
@@ -205,9 +204,9 @@ class _Table:
 def _weighed(
     part: Float64,
     weights: Float64,
-    index: npt.NDArray[np.intp],
-    low: npt.NDArray[np.intp],
-    high: npt.NDArray[np.intp],
+    index: _Index,
+    low: _Index,
+    high: _Index,
 ) -> Float64:
     """Return the weighed means (points, channels) of ``part`` (samples, channels); NaN where one of them is none."""
     from scipy.sparse import csr_matrix
