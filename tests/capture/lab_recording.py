@@ -25,8 +25,9 @@ def write_recording(
 ) -> Path:
     """Write two amplifiers and a stream of texts, all on a host that is ``OFFSET_S`` behind.
 
-    The first, of 500 Hz, sends a sine of 20 Hz, a count modulo 4096 and a trigger; of its samples those ``lost`` are not
-    there. The second, of 200 Hz, sends int16 and counts nothing. They arrive in chunks of 25 samples, up to 4 ms late.
+    The first, of 500 Hz, sends a sine of 20 Hz, a count modulo 4096 and a trigger; those of its samples that are
+    ``lost`` are not there. The second, of 200 Hz, sends int16 and counts nothing. They arrive in chunks of 25 samples,
+    late by a millisecond or so.
     """
     rng = np.random.default_rng(7)
     writer = XdfWriter(path)
