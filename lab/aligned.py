@@ -120,7 +120,8 @@ class AlignedTake:
 
     ``raw_digest`` is the hash of the raw bytes (hex). ``emg`` is in microvolt; ``emg_envelope`` (samples,
     channels) shares its times. ``heart_rate`` and ``breath_rate`` are one channel each, per minute. ``others`` are the
-    sampled streams of which nothing of the above was made; the dataset does not hold them.
+    sampled streams of which nothing of the above was made; the dataset does not hold them. ``evidence`` is that of each
+    of the ``reports``.
     """
 
     record: TakeRecord
@@ -134,3 +135,4 @@ class AlignedTake:
     reports: tuple[StreamReport, ...]
     reference_view: str | None
     others: tuple[AlignedStream, ...] = ()
+    evidence: tuple[SyncEvidence, ...] = ()
