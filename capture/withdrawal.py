@@ -13,6 +13,7 @@ from capture.take_history import PastTake, past_take
 from lab.errors import FlexCaptureError, RequestError, TakeError
 from lab.take import subject_problem
 from storage.flex import remove_subject
+from storage.flex.paths import ROOMS
 from storage.marks_file import marks_path, read_marks
 from storage.os_errors import reason
 from storage.recording_lock import recording_lock
@@ -144,7 +145,7 @@ def withdraw(holdings: Holdings) -> list[str]:
     if sheet.exists():
         _remove(sheet)
         said.append(f"sheet: {sheet}")
-    left = [path for room in ("frames", "signals", "video") for path in dataset.glob(f"{room}/*/subject={subject}")]
+    left = [path for room in ROOMS for path in dataset.glob(f"{room}/*/subject={subject}")]
     if left:
         raise TakeError(f"{left[0]} could not be removed; close what reads it, then withdraw again")
     return said

@@ -92,6 +92,7 @@ def _evidence(name: str, times: SampleTimes, clock: FittedClock, probes: Float64
         round_trip_s=probes[:, 2],
         probe_used=clock.believed,
         clock=clock.map,
+        sample=times.kept,
     )
 
 

@@ -69,9 +69,9 @@ def fit_bending_line(
     """Fit a line whose slope wanders through measurements, some of which may be wrong.
 
     ``x`` (n,) increasing, ``y`` (n,) and their standard deviations ``sigma`` (n,), near zero so that products keep
-    their digits. ``slope_sigma`` is the standard deviation of the slope before anything was measured, ``start`` (n,) a first
-    idea of the values, from which what is wrong is told; knots lie at least ``spacing`` apart. ``least_scale`` bounds
-    the scale from below.
+    their digits. ``slope_sigma`` is the standard deviation of the slope before anything was measured, ``start`` (n,) a
+    first idea of the values, from which what is wrong is told; knots lie at least ``spacing`` apart. ``least_scale``
+    bounds the scale from below.
 
     Model: y_i = f(x_i) + e_i with f linear between knots, its slope a random walk: s_(k+1) - s_k ~ N(0, q h), h the
     distance of the knots' middles (an integrated Wiener process, the spline of Wahba 1978, J. R. Statist. Soc. B
@@ -117,9 +117,8 @@ def fit_bending_line(
 
 def _knots(x: Float64, spacing: float) -> Float64:
     span = float(x[-1] - x[0])
-    if span <= 0:
-        return x[:1].copy()
-    return np.asarray(np.linspace(x[0], x[-1], int(np.clip(span / spacing, 1, _MOST_KNOTS - 1)) + 1))
+    count = int(np.clip(span / spacing, 1, _MOST_KNOTS - 1)) + 1 if span > 0 else 1
+    return np.asarray(np.linspace(float(x[0]), float(x[-1]), count))
 
 
 def _interpolation(knot: Float64, x: Float64) -> Float64:

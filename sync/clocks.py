@@ -59,8 +59,8 @@ def fit_clock(probes: npt.ArrayLike, probe_after: npt.ArrayLike = (), stamps: np
     in seconds or NaN. ``stamps`` (samples,) are the samples' rough host times in the order of the file, ``probe_after``
     (probes,) how many of them lie before each probe, empty where unknown: they tell which samples came after a reset.
     Rows that cannot be a probe (not finite, absurd, negative round trip) are left out. The map has one piece, or
-    several where the host's clock was reset or another host took over. Without a usable probe it is the identity with an
-    infinite standard error; one or two probes give a constant. Raises ValueError for other shapes.
+    several where the host's clock was reset or another host took over. Without a usable probe it is the identity with
+    an infinite standard error; one or two probes give a constant. Raises ValueError for other shapes.
 
     Model: offset = f(t) + e. The true offset lies within half the round trip of the probe's (RFC 5905, section 8),
     taken as uniform, so e has a standard deviation of round trip / sqrt(12). f is a line whose slope wanders, see
