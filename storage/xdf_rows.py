@@ -55,23 +55,33 @@ def marks_of(
     All of (chunks,); ``sizes`` are those of a sample's values in bytes. Returns the place of each sample's first byte
     and that byte, (samples,), and which chunks contradict themselves, (chunks,).
     """
-    before = np.cumsum(counts) - counts
-    total = int(counts.sum())
-    strides = 1 + sizes + np.where(stamping == ALL, STAMP_BYTES, 0)
-    lead = np.where(stamping == FIRST, STAMP_BYTES, 0)
-    places = np.repeat(starts + lead - before * strides, counts) + np.arange(total) * np.repeat(strides, counts)
-    firsts = before[stamping == FIRST]
-    places[firsts] -= STAMP_BYTES
+    behind = np.cumsum(counts)
+    before = behind - counts
+    total = int(behind[-1]) if len(behind) else 0
     wrong = np.zeros(len(starts), dtype=np.bool_)
-    mixed = np.flatnonzero(stamping == MIXED)
-    if len(mixed):
-        _place_mixed(file, places, before, wrong, mixed, (starts, stops, counts, sizes))
-    marks = file.u8[places]
-    expected = np.repeat(np.where(stamping == ALL, STAMP_BYTES, 0).astype(np.uint8), counts)
-    expected[firsts] = STAMP_BYTES
-    bad = marks != expected
-    if len(mixed):
-        bad &= np.repeat(stamping != MIXED, counts)  # these were gone through
+    places = np.arange(total)
+    if (stamping == ALL).all():
+        strides = 1 + STAMP_BYTES + sizes
+        places *= np.repeat(strides, counts)
+        places += np.repeat(starts - before * strides, counts)
+        marks = file.u8[places]
+        bad = marks != STAMP_BYTES
+    else:
+        strides = 1 + sizes + np.where(stamping == ALL, STAMP_BYTES, 0)
+        lead = np.where(stamping == FIRST, STAMP_BYTES, 0)
+        places *= np.repeat(strides, counts)
+        places += np.repeat(starts + lead - before * strides, counts)
+        firsts = before[stamping == FIRST]
+        places[firsts] -= STAMP_BYTES
+        mixed = np.flatnonzero(stamping == MIXED)
+        if len(mixed):
+            _place_mixed(file, places, before, wrong, mixed, (starts, stops, counts, sizes))
+        marks = file.u8[places]
+        expected = np.repeat(np.where(stamping == ALL, STAMP_BYTES, 0).astype(np.uint8), counts)
+        expected[firsts] = STAMP_BYTES
+        bad = marks != expected
+        if len(mixed):
+            bad &= np.repeat(stamping != MIXED, counts)  # these were gone through
     if bad.any():
         wrong[np.searchsorted(before, np.flatnonzero(bad), side="right") - 1] = True
     return places, marks, wrong

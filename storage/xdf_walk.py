@@ -189,16 +189,16 @@ class XdfWalk:
         while self.place < self.end:
             begun, taken = self.place, 0
             starts = chunk_starts(self.file, self.place, self.place + self._ahead)
-            if len(starts):
+            if len(starts) > 1:
                 stretch = take_stretch(self.file, self._streams_known(), starts, self._damages)
                 taken = stretch.chunks
                 for start, stop in stretch.usable:
                     self._use(start, stop)
                 self.place = stretch.stop if taken else self.place
-                whole = taken == len(starts)
+                whole = taken == len(starts) - 1
                 wanted = 2 * self._ahead if whole else 2 * (self.place - begun) + _LEAST
                 self._ahead = min(wanted, self._block_bytes)
-            if taken < len(starts) or not len(starts):
+            if taken < len(starts) - 1 or len(starts) < 2:
                 few = _FEW if taken >= _WORTH else min(2 * few, _MANY)
                 self._one_by_one(few)
             yield
@@ -209,7 +209,7 @@ class XdfWalk:
             ids = sorted(self.by_id)
             streams = [self.by_id[stream_id] for stream_id in ids]
             sizes = np.array([*map(_size, streams), UNUSABLE], dtype=np.int64)
-            self._known = Known(np.array(ids, dtype=np.uint32), streams, sizes)
+            self._known = Known(np.array(ids, dtype=np.int64), streams, sizes)
         return self._known
 
     def _one_by_one(self, chunks: int) -> None:
