@@ -31,14 +31,14 @@ class Rows(NamedTuple):
     """Samples of one stream in the order of the file.
 
     ``values_at`` (n,) are the places of their values in the file; a stamp lies right before them where ``stamped``,
-    which is None where all are. ``ends`` (chunks,) index the last sample of each chunk that ends here. ``after_damage``
-    says that what came before them in the stream is missing.
+    which is None where all are. ``ends`` (chunks,) index the last sample of each chunk that ends here, ``broken`` those
+    samples before which something of the stream is missing.
     """
 
     values_at: Int64
     stamped: Bools | None
     ends: Int64
-    after_damage: bool
+    broken: Int64
 
 
 def stamping_of(stamps: Int64, counts: Int64, first_marks: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
@@ -196,11 +196,18 @@ def read_stamps(file: FileBytes, rows: Rows, last: float, interval_s: float, sta
         stamps[:] = file.f64[rows.values_at - STAMP_BYTES]
         return
     stamps[rows.stamped] = file.f64[rows.values_at[rows.stamped] - STAMP_BYTES]
-    fill_stamps(stamps, rows.stamped, np.nan if rows.after_damage else last, interval_s)
+    fill_stamps(stamps, rows.stamped, rows.broken, last, interval_s)
 
 
-def fill_stamps(stamps: Float64, stamped: Bools, last: float, interval_s: float) -> None:
-    """Fill in omitted stamps, (n,), by adding the interval one after the other, so that rounding is as in a loop."""
+def fill_stamps(stamps: Float64, stamped: Bools, broken: Int64, last: float, interval_s: float) -> None:
+    """Fill in omitted stamps, (n,), by adding the interval one after the other, so that rounding is as in a loop.
+
+    They are NaN from a sample of ``broken`` on, up to the first stamp that is given.
+    """
+    if len(broken):
+        unknown = broken[~stamped[broken]]
+        stamped = stamped.copy()
+        stamps[unknown], stamped[unknown] = np.nan, True
     with np.errstate(all="ignore"):  # a stamp may be any number
         _fill(stamps, stamped, last, interval_s)
 

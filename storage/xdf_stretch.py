@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from storage.xdf_bytes import HEAD_ROOM, FileBytes, Int64
 from storage.xdf_rows import ALL, STAMP_BYTES, Rows, marks_of, stamping_of
-from storage.xdf_samples import TextChunk, text_chunk
+from storage.xdf_texts import Texts, read_text_chunk
 from storage.xdf_writer import BOUNDARY, BOUNDARY_MARK, CLOCK_OFFSET, FILE_HEADER, SAMPLES, STREAM_FOOTER
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ _LONG = struct.Struct("<Q").unpack_from
 UNUSABLE, TEXTS = -1, -2  # sizes of samples that have none
 
 _MARK: Final = np.frombuffer(BOUNDARY_MARK, dtype="<i8").tolist()
+_FIRST, _NOT_ANY = np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64)
+
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
@@ -75,6 +77,16 @@ class _Samples(NamedTuple):
 
     def of(self, which: Any) -> _Samples:
         return _Samples(*(column[which] for column in self))
+
+
+class _TextChunks(NamedTuple):
+    """Chunks of texts that hold some: (stream's number, index of the chunk, samples, whether the first is stamped).
+
+    ``read`` are their texts by the stream's number.
+    """
+
+    chunks: list[tuple[int, int, int, bool]]
+    read: dict[int, Texts]
 
 
 def chunk_starts(file: FileBytes, place: int, limit: int) -> Int64:
@@ -126,9 +138,10 @@ def take_stretch(file: FileBytes, known: Known, starts: Int64, damages: int) -> 
         _take_probes(file, known, chunks, samples, texts)
         usable = np.ones(cut, dtype=np.bool_)
         _take_rows(known, chunks, samples, (places, marks), usable, damages)
-        for chunk, text in texts:
-            stream = known.streams[int(chunks.number[chunk])]
-            usable[chunk] = stream.take(text, text.count, text.stamped[0], damages)
+        for number, chunk, count, stamped in texts.chunks:
+            usable[chunk] = known.streams[number].take(None, count, stamped, damages)
+        for number, entry in texts.read.items():
+            known.streams[number].pending.append(entry)
         for chunk in np.flatnonzero(chunks.tag == STREAM_FOOTER).tolist():
             known.streams[int(chunks.number[chunk])].footer = True
         return Stretch(cut, int(chunks.stop[-1]), _spans(chunks, usable))
@@ -200,32 +213,29 @@ def _numeric(
     return _Samples(chunk, start, stop, count, size, stamping), right
 
 
-def _read_texts(
-    file: FileBytes, known: Known, chunks: _Chunks, cut: int, damages: int
-) -> tuple[list[tuple[int, TextChunk]], int]:
-    """Read the chunks of texts before ``cut``, up to the first that is wrong; return them, and where to cut now.
-
-    Those without samples are not among them.
-    """
+def _read_texts(file: FileBytes, known: Known, chunks: _Chunks, cut: int, damages: int) -> tuple[_TextChunks, int]:
+    """Read the chunks of texts before ``cut``, up to the first that is wrong; return them, and where to cut now."""
+    found = _TextChunks([], {})
     if not (known.sizes == TEXTS).any():
-        return [], cut
-    found: list[tuple[int, TextChunk]] = []
-    wanted = (chunks.tag[:cut] == SAMPLES) & (known.sizes[chunks.number[:cut]] == TEXTS)
-    met: set[int] = set()
-    for chunk in np.flatnonzero(wanted).tolist():
-        number, at = int(chunks.number[chunk]), int(chunks.at[chunk])
+        return found, cut
+    wanted = np.flatnonzero((chunks.tag[:cut] == SAMPLES) & (known.sizes[chunks.number[:cut]] == TEXTS))
+    columns = (chunks.number, chunks.at, chunks.stop)
+    for chunk, number, at, stop in zip(wanted.tolist(), *(c[wanted].tolist() for c in columns), strict=True):
         stream = known.streams[number]
-        counted = stream.counted(file.data, at, int(chunks.stop[chunk]))
+        counted = stream.counted(file.data, at, stop)
         if counted is None:
             return found, chunk
         count, start = counted
-        damaged = number not in met and stream.is_after_damage(damages)
-        text = text_chunk(file, start, int(chunks.stop[chunk]), count, stream.header.channel_count or 0, damaged)
-        if not isinstance(text, TextChunk):  # wrong, or too large
+        texts = found.read.get(number)
+        damaged = texts is None and stream.is_after_damage(damages)
+        if texts is None:
+            texts = Texts()
+        had = len(texts.stamps)
+        if read_text_chunk(file, start, stop, count, stream.header.channel_count or 0, damaged, texts) is not True:
             return found, chunk
         if count:
-            met.add(number)
-            found.append((chunk, text))
+            found.read[number] = texts
+            found.chunks.append((number, chunk, count, texts.stamped[had]))
     return found, cut
 
 
@@ -234,16 +244,16 @@ def _take_probes(
     known: Known,
     chunks: _Chunks,
     samples: _Samples,
-    texts: list[tuple[int, TextChunk]],
+    texts: _TextChunks,
 ) -> None:
     """Hand each stream its clock probes, with the number of its samples before each; before its samples are taken."""
     probes = np.flatnonzero(chunks.tag == CLOCK_OFFSET)
     if not len(probes):
         return
     chunk, count = samples.chunk, samples.counts
-    if texts:
-        chunk = np.append(chunk, [index for index, _ in texts])
-        count = np.append(count, [text.count for _, text in texts])
+    if texts.chunks:
+        chunk = np.append(chunk, [index for _, index, _, _ in texts.chunks])
+        count = np.append(count, [counted for _, _, counted, _ in texts.chunks])
         order = np.argsort(chunks.number[chunk], kind="stable")
         chunk, count = chunk[order], count[order]
     # Chunks in the order of their streams, so that one number tells both.
@@ -283,7 +293,7 @@ def _take_rows(
         own = slice(first, last)
         damaged = stream.is_after_damage(damages)
         stamped = None if all_stamped or (samples.stamping[begin:end] == ALL).all() else marks[own] != 0
-        rows = Rows(values_at[own], stamped, ends[begin:end] - first, damaged)
+        rows = Rows(values_at[own], stamped, ends[begin:end] - first, _FIRST if damaged else _NOT_ANY)
         given = True
         if damaged or stream.adrift:
             # Up to the first chunk that begins with a stamp, nothing tells the time.
