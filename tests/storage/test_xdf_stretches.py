@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pyxdf
 from damaged_xdf import chunk, damaged, header_chunk, random_file, samples_chunk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -115,6 +116,31 @@ def test_stretches_and_blocks_give_what_chunks_one_by_one_give(
     assert facts(read_xdf(path)) == wanted
     assert facts(joined(path, block_bytes)) == wanted
     assert scan_facts(scan_xdf(path)) == one_by_one(lambda: scan_facts(scan_xdf(path)), monkeypatch)
+
+
+@pytest.mark.parametrize("chance", [0.02, 0.5, 0.98])
+@pytest.mark.parametrize(("chunks", "most"), [(1_500, 5), (60, 400), (2, 40_000)])
+def test_stamps_now_and_then_are_told_as_pyxdf_tells_them(
+    tmp_path: Path, chance: float, chunks: int, most: int
+) -> None:
+    """As LabRecorder writes: a stamp only where it is not the previous one plus 1/rate; whatever takes them in."""
+    random = np.random.default_rng(chunks)
+    path = tmp_path / "a.xdf"
+    parts = [MAGIC, header_chunk(5, "int16", 3, 1000.012)]
+    for _ in range(chunks):
+        count = int(random.integers(1, most + 1))
+        stamped, stamps = random.random(count) < chance, random.random(count) * 1e5
+        values = random.integers(-(2**15), 2**15, (count, 3)).astype("<i2")
+        rows = (
+            (b"\x08" + struct.pack("<d", stamp) if given else b"\0") + row.tobytes()
+            for given, stamp, row in zip(stamped, stamps, values, strict=True)
+        )
+        parts.append(samples_chunk(5, count, b"".join(rows)))
+    path.write_bytes(b"".join(parts))
+    (ours,) = read_xdf(path).streams
+    ((theirs,), _) = pyxdf.load_xdf(str(path), synchronize_clocks=False, dejitter_timestamps=False)
+    assert ours.stamps.tobytes() == theirs["time_stamps"].tobytes()
+    assert ours.values.tobytes() == theirs["time_series"].tobytes()
 
 
 @pytest.mark.slow
