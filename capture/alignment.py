@@ -32,11 +32,11 @@ def align_take(take: RecordedTake) -> AlignedTake:
     reports: list[StreamReport] = []
     for recorded in take.streams:
         terms = terms_of_take(rig, recorded.device)
-        aligned, report = align_stream(terms.described(recorded), *terms.limits)
+        aligned, report, _ = align_stream(terms.described(recorded), *terms.limits)
         streams.append(aligned)
         reports.append(report)
     for view in take.views:
-        aligned_view, report = align_view(view, *terms_of_take(rig, view.stream.device).limits)
+        aligned_view, report, _ = align_view(view, *terms_of_take(rig, view.stream.device).limits)
         views.append(aligned_view)
         reports.append(report)
     pose = _first_pose(streams, devices)

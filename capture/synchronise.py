@@ -24,7 +24,7 @@ from capture.recovery import recover_met
 from capture.rig_file import load_rig
 from capture.sync_source import SyncSource, open_source
 from capture.sync_terms import StreamTerms
-from lab.aligned import AlignedStream, AlignedView, StreamReport
+from lab.aligned import AlignedStream, AlignedView, StreamReport, SyncEvidence
 from lab.errors import RequestError
 from lab.recorded import RecordedStream, RecordedView
 from storage.aligned_file import MARKERS, AlignedFile, StreamOrigin, aligned_file, group_names
@@ -33,10 +33,8 @@ from storage.os_errors import reason
 from storage.raw_view import frames_of_rows
 from storage.recorded_streams import is_camera
 from sync.align import align_stream, align_view
-from sync.clocks import fit_clock
 from sync.report import report_table
 from sync.resampling import Grid, grid_over, kernel_for, resample, sample_period_s
-from sync.timestamps import sample_times
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -175,15 +173,15 @@ def _stream_done(
     stream = terms.described(recorded)
     camera = is_camera(stream)
     if camera:
-        aligned, report, sample = _aligned_rows(stream, terms)
+        aligned, report, evidence = _aligned_rows(stream, terms)
     else:
-        aligned, report = align_stream(stream, *terms.limits)
-        sample = _places(stream, aligned)
+        aligned, report, evidence = align_stream(stream, *terms.limits)
     report = replace(report, stream=group)
     if file is not None:
-        clock = fit_clock(stream.probes, stream.stamps)
         counted = stream.counter is not None or camera
-        file.add_stream(group, aligned, sample, _origin(recorded), report, clock, None, counted=counted)
+        file.add_stream(
+            group, aligned, evidence.sample, _origin(recorded), report, evidence.clock, evidence.gaps_s, counted=counted
+        )
     regular = stream.rate_hz > 0 and aligned.values.dtype != object and aligned.values.shape[1] and not camera
     if not regular or aligned.time_s.size < 2:
         return report, None
@@ -191,20 +189,21 @@ def _stream_done(
 
 
 def _view_done(view: RecordedView, terms: StreamTerms, group: str, file: AlignedFile | None) -> StreamReport:
-    placed, report = align_view(replace(view, index=np.arange(view.index.size)), *terms.limits)
+    placed, report, evidence = align_view(replace(view, index=np.arange(view.index.size)), *terms.limits)
     report = replace(report, stream=group)
     if file is not None:
         sample = placed.index
-        clock = fit_clock(view.stream.probes, view.arrival_s)
         aligned = replace(placed, index=view.index[sample])
-        file.add_view(group, aligned, sample, view.video_path.name, _origin(view.stream), report, clock, None)
+        file.add_view(
+            group, aligned, sample, view.video_path.name, _origin(view.stream), report, evidence.clock, evidence.gaps_s
+        )
     return report
 
 
-def _aligned_rows(stream: RecordedStream, terms: StreamTerms) -> tuple[AlignedStream, StreamReport, Int64]:
+def _aligned_rows(stream: RecordedStream, terms: StreamTerms) -> tuple[AlignedStream, StreamReport, SyncEvidence]:
     """Put the rows of a camera, whose files are not here, on session time as those of a view: by its own clock."""
     view: AlignedView
-    view, report = align_view(frames_of_rows(stream), *terms.limits)
+    view, report, evidence = align_view(frames_of_rows(stream), *terms.limits)
     aligned = AlignedStream(
         name=stream.name,
         device=stream.device,
@@ -216,14 +215,7 @@ def _aligned_rows(stream: RecordedStream, terms: StreamTerms) -> tuple[AlignedSt
         counter=view.frame_id,
         simulated=stream.simulated,
     )
-    return aligned, report, view.index
-
-
-def _places(stream: RecordedStream, aligned: AlignedStream) -> Int64:
-    """Return the place in the file of each row that was kept."""
-    if stream.rate_hz > 0 and aligned.time_s.size == stream.stamps.size:
-        return np.arange(stream.stamps.size, dtype=np.int64)
-    return np.asarray(sample_times(stream).kept, dtype=np.int64)
+    return aligned, report, evidence
 
 
 def _origin(stream: RecordedStream) -> StreamOrigin:

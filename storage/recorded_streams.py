@@ -142,6 +142,7 @@ def _recorded_stream(
         chunk_last=stream.chunk_last,
         clock_rows=clock.values if clock is not None else None,
         probes=probes,
+        probe_after=stream.clock_after,
         stream_id=stream.stream_id,
     )
 
