@@ -12,7 +12,7 @@ from calibration.markers import joints_from_markers
 from calibration.units import voltage_factor_uv
 from capture.stream_check import emg_channels
 from capture.sync_terms import terms_of_take
-from lab.aligned import AlignedStream, AlignedTake, AlignedView, Pose, StreamReport
+from lab.aligned import AlignedStream, AlignedTake, AlignedView, Pose, StreamReport, SyncEvidence
 from lab.marker_map import MarkerMap
 from lab.recorded import RecordedTake
 from sync.align import align_stream, align_view
@@ -30,15 +30,18 @@ def align_take(take: RecordedTake) -> AlignedTake:
     streams: list[AlignedStream] = []
     views: list[AlignedView] = []
     reports: list[StreamReport] = []
+    evidence: list[SyncEvidence] = []
     for recorded in take.streams:
         terms = terms_of_take(rig, recorded.device)
-        aligned, report, _ = align_stream(terms.described(recorded), *terms.limits)
+        aligned, report, found = align_stream(terms.described(recorded), *terms.limits)
         streams.append(aligned)
         reports.append(report)
+        evidence.append(found)
     for view in take.views:
-        aligned_view, report, _ = align_view(view, *terms_of_take(rig, view.stream.device).limits)
+        aligned_view, report, found = align_view(view, *terms_of_take(rig, view.stream.device).limits)
         views.append(aligned_view)
         reports.append(report)
+        evidence.append(found)
     pose = _first_pose(streams, devices)
     emg = next((_in_microvolt(stream) for stream in streams if stream.content_type.upper() == "EMG"), None)
     rates = _one_channel(streams, "HeartRate"), _one_channel(streams, "BreathRate")
@@ -55,6 +58,7 @@ def align_take(take: RecordedTake) -> AlignedTake:
         reports=tuple(reports),
         reference_view=rig.get("reference_view") or (views[0].view if views else None),
         others=tuple(stream for stream in streams if stream.name not in used),
+        evidence=tuple(evidence),
     )
 
 

@@ -26,7 +26,7 @@ from storage.os_errors import reason
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lab.aligned import AlignedStream, AlignedView, StreamReport
+    from lab.aligned import AlignedStream, AlignedView, StreamReport, SyncEvidence
     from lab.clock_map import ClockMap
     from lab.take import Event
 
@@ -66,18 +66,13 @@ class AlignedFile:
         self,
         group_name: str,
         stream: AlignedStream,
-        sample: Int64,
         origin: StreamOrigin,
         report: StreamReport,
-        clock: ClockMap,
-        gaps_s: Float64 | None,
+        evidence: SyncEvidence,
         *,
         counted: bool,
     ) -> None:
-        """Write a stream: ``values``, ``time``, ``sample``, ``counter`` where it ``counted``, ``gaps``, ``clock``.
-
-        ``sample`` (samples,) is the place in its file of each row, ``gaps_s`` (gaps, 2) the times around each gap.
-        """
+        """Write a stream: ``values``, ``time``, ``sample``, ``counter`` where it ``counted``, ``gaps``, ``clock``."""
         group = self._hdf5.create_group(group_name)
         _add_channels(group, stream.channels)
         _add_facts(group, origin, report)
@@ -88,7 +83,7 @@ class AlignedFile:
             self._add_texts(group, "values", stream.values)
         else:
             self._add(group, "values", stream.values)
-        self._add_times(group, stream.time_s, sample, clock, gaps_s)
+        self._add_times(group, stream.time_s, evidence)
         if counted:
             self._add(group, "counter", stream.counter)
 
@@ -96,12 +91,10 @@ class AlignedFile:
         self,
         group_name: str,
         view: AlignedView,
-        sample: Int64,
         video: str,
         origin: StreamOrigin,
         report: StreamReport,
-        clock: ClockMap,
-        gaps_s: Float64 | None,
+        evidence: SyncEvidence,
     ) -> None:
         """Write a view: ``time``, ``index`` (in the video, -1: not there), ``pts_us``, ``frame_id``, ``sample``.
 
@@ -116,7 +109,7 @@ class AlignedFile:
         self._add(group, "index", view.index)
         self._add(group, "pts_us", view.pts_us)
         self._add(group, "frame_id", view.frame_id)
-        self._add_times(group, view.time_s, sample, clock, gaps_s)
+        self._add_times(group, view.time_s, evidence)
 
     def add_markers(self, group_name: str, events: Sequence[Event]) -> None:
         """Write what happened in a take: ``values`` (events, 1) as texts ``kind: text``, ``time`` (events,)."""
@@ -157,13 +150,12 @@ class AlignedFile:
         for name, value in facts.items():
             self._hdf5.attrs[name] = _attribute(value)
 
-    def _add_times(self, group: Any, time_s: Float64, sample: Int64, clock: ClockMap, gaps_s: Float64 | None) -> None:
+    def _add_times(self, group: Any, time_s: Float64, evidence: SyncEvidence) -> None:
         self._add(group, "time", time_s).attrs["unit"] = "s"
-        self._add(group, "sample", sample)
-        if gaps_s is not None:
-            self._add(group, "gaps", gaps_s).attrs["unit"] = "s"
+        self._add(group, "sample", evidence.sample.astype(np.int64))
+        self._add(group, "gaps", evidence.gaps_s).attrs["unit"] = "s"
         model = group.create_group("clock")
-        for name, numbers in _clock_arrays(clock).items():
+        for name, numbers in _clock_arrays(evidence.clock).items():
             self._add(model, name, numbers)
 
     def _add(self, group: Any, name: str, values: npt.NDArray[Any]) -> Any:

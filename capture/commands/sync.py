@@ -12,8 +12,9 @@ from capture.commands.finite_range import FiniteRange
 @click.command(short_help="Put the streams of an XDF file or a raw take on one clock.")
 @click.argument("place", metavar="FILE|TAKE", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), default=None, help="HDF5 file to write; none if not given.")
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option("--force", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+@click.option("--picture", type=click.Path(path_type=Path), default=None, help="SVG file to draw; none if not given.")
 @click.option(
     "--resample",
     "resample_hz",
@@ -47,6 +48,7 @@ def sync(
     output: Path | None,
     force: bool,
     as_json: bool,
+    picture: Path | None,
     resample_hz: float | None,
     rig: Path | None,
     counters: tuple[str, ...],
@@ -55,11 +57,12 @@ def sync(
     """Put all streams of an XDF file, or of a raw take, on session time and print the table that says how well.
 
     FILE is any XDF 1.0 file, ours or LabRecorder's; nothing in it is changed. With --output every stream becomes a
-    group of an HDF5 file: its values as recorded, their times, and what these rest on.
+    group of an HDF5 file: its values as recorded, their times, and what these rest on. --picture draws that: how late
+    samples arrived, gaps, and the probes of each clock with their fit.
 
     Exit code 0: all in order. 1: a stream is out of sync, or something of the file could not be used. 2: wrong input.
     3: the file could not be written, or the take cannot be read.
     """
     from capture.synchronise import SyncRequest, synchronise
 
-    return synchronise(SyncRequest(place, output, force, as_json, resample_hz, rig, counters, latencies))
+    return synchronise(SyncRequest(place, output, force, as_json, picture, resample_hz, rig, counters, latencies))

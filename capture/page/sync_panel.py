@@ -100,13 +100,14 @@ def _heading(axis: TimeAxis, report: StreamReport) -> list[Markup]:
     name = report.stream if len(report.stream) <= _LONGEST_NAME else report.stream[: _LONGEST_NAME - 1] + "\u2026"
     facts = [f"time from {report.method}", f"{report.samples:,} samples"]
     if report.lost or report.gaps or report.lost_ambiguous:
-        facts.append(f"lost {'about ' if report.lost_ambiguous else ''}{report.lost:,} in {report.gaps} gaps")
+        gaps = f"{report.gaps} gap{'s' if report.gaps != 1 else ''}"
+        facts.append(f"lost {'about ' if report.lost_ambiguous else ''}{report.lost:,} in {gaps}")
     if np.isfinite(report.uncertainty_p99_ms):
         facts.append(f"error p50 {report.uncertainty_p50_ms:.3g} ms, p99 {report.uncertainty_p99_ms:.3g} ms")
     elif report.samples:
         facts.append("nothing bounds its error")
     if np.isfinite(report.drift_ppm):
-        facts.append(f"drift {report.drift_ppm:+.0f} ppm".replace("-", "\u2212"))
+        facts.append(f"drift {round(report.drift_ppm):+d} ppm".replace("-", "\u2212"))
     if report.latency_s:
         facts.append(f"{report.latency_s * 1e3:g} ms latency subtracted")
     word, style = ("in sync", "good") if report.in_sync else ("OUT OF SYNC", "bad")
@@ -221,8 +222,9 @@ def _probes(axis: TimeAxis, evidence: SyncEvidence, top: float, bottom: float) -
     parts.append(_triangles(x[inside & (error_s > scale.high)], top, down=False))
     parts.append(_triangles(x[inside & (error_s < scale.low)], bottom, down=True))
     unused = int(np.count_nonzero(~used))
-    words = f"{used.size} probes" + (f", {unused} not believed" if unused else "")
-    lines = [words] if not unused else [f"{used.size} probes,", f"{unused} not believed"]
+    lines = [f"{used.size} probes"]
+    lines += [f"{unused} not believed"] if unused else []
+    lines += [] if half_s.any() else ["round trips", "not known"]
     for number, line in enumerate(lines):
         parts.append(_moved(element("text", line, class_="number start"), axis.right + 8, top + 10 + 13 * number))
     return parts

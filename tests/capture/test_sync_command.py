@@ -8,14 +8,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import h5py
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from lab_recording import OFFSET_S, START_S, true_times, write_recording
 
-from lab.streams import Channel
+from lab.streams import FRAME_LABELS, Channel
 from storage.checksums import file_digest, verify_sums
+from storage.flex import validate
 from storage.take_folder import streams_path
 from storage.xdf_header import build_header
 from storage.xdf_writer import XdfWriter
@@ -85,6 +88,7 @@ def test_a_channel_that_counts_makes_losses_exact(recording, flex_capture, tmp_p
         counter = group["counter"][()]
         assert (counter - counter[0]).tolist() == [n for n in range(20_000) if not 3000 <= n < 3137]
         assert np.max(np.abs(group["time"][()] - true_times(500.0)[counter - counter[0]])) < 1e-3
+        assert group["gaps"][()] == pytest.approx(true_times(500.0)[[[2999, 3137]]], abs=1e-3)
         values = group["values"][()]
         assert values.shape == (20_000 - 137, 2)
         assert (values[:, 1] == (counter - counter[0]) % 3).all()
@@ -148,6 +152,51 @@ def test_a_rig_entry_that_could_be_two_streams(recording, flex_capture, tmp_path
     outcome = flex_capture("sync", recording, "--rig", rig)
     assert outcome.code == 2
     assert "could be amp-1, amp-2" in outcome.err
+
+
+def test_the_picture_is_drawn_beside_or_alone(recording, recorded, flex_capture, tmp_path):
+    picture, output = tmp_path / "a.svg", tmp_path / "a.h5"
+    outcome = flex_capture("sync", recording, "--picture", picture, "--output", output)
+    assert (outcome.code, f"saved to {output} and {picture}" in outcome.out) == (0, True)
+    said = " ".join(ET.fromstring(picture.read_bytes()).itertext())
+    for word in ("lab.xdf", "amp-1", "amp-2", "cues", "8 probes", "in sync"):
+        assert word in said
+    first = picture.read_bytes()
+    refused = flex_capture("sync", recording, "--picture", picture)
+    assert (refused.code, "--force" in refused.err, picture.read_bytes()) == (2, True, first)
+    assert flex_capture("sync", recording, "--picture", output, "--output", output, "--force").code == 2
+    again = flex_capture("sync", recording, "--picture", picture, "--force", "--json")
+    assert json.loads(again.out)["picture"] == str(picture)
+    assert picture.read_bytes() == first
+    refused = flex_capture("sync", recorded.take, "--picture", recorded.take / "a.svg")
+    assert (refused.code, verify_sums(recorded.take)) == (2, [])
+
+
+def test_a_processed_take_has_its_picture(recorded):
+    (row,) = pq.read_table(recorded.dataset / "takes.parquet").to_pylist()
+    said = " ".join(ET.fromstring((recorded.dataset / row["sync_file"]).read_bytes()).itertext())
+    for word in (recorded.take_id, "mocap", "emg", "view1", "view2", "time from device time"):
+        assert word in said
+    assert validate(recorded.dataset) == []
+
+
+def test_rows_of_a_camera_that_are_no_frames_keep_the_places_of_the_others(flex_capture, tmp_path):
+    path = tmp_path / "camera.xdf"
+    writer = XdfWriter(path)
+    xml = build_header("view1", "Video", [Channel(label) for label in FRAME_LABELS], 10.0, "double64")
+    encoding = "<encoding><width>64</width><height>48</height><codec>mjpeg</codec></encoding>"
+    writer.stream_header(1, xml.replace("</channels>", "</channels>" + encoding))
+    number = np.arange(40.0)
+    rows = np.column_stack((number, number / 10, number / 10 + 0.01, number * 1e5, np.ones(40)))
+    rows[7, 0] = np.nan
+    writer.samples(1, number / 10, rows)
+    writer.close()
+    assert flex_capture("sync", path, "--output", tmp_path / "a.h5").code == 1  # no clock probes
+    with h5py.File(tmp_path / "a.h5") as file:
+        group = file["view1"]
+        assert group["sample"][()].tolist() == [n for n in range(40) if n != 7]
+        assert group["values"][:, 0].tolist() == group["counter"][()].tolist() == group["sample"][()].tolist()
+        assert group.attrs["method"] == "device time"
 
 
 def test_json_and_nothing_else(recording, flex_capture, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lab.aligned import AlignedStream, AlignedView, StreamReport
+from lab.aligned import AlignedStream, AlignedView, StreamReport, SyncEvidence
 from lab.clock_map import ClockMap, ClockPiece
 from lab.errors import RequestError
 from lab.streams import Channel
@@ -45,6 +45,22 @@ def report(**changes: object) -> StreamReport:
     return StreamReport(**(given_ | changes))  # type: ignore[arg-type]
 
 
+def evidence(samples: int) -> SyncEvidence:
+    nothing = np.zeros(0)
+    return SyncEvidence(
+        stream="emg",
+        arrival_s=nothing,
+        delay_s=nothing,
+        gaps_s=np.array([[0.1, 0.4]]),
+        probe_s=nothing,
+        probe_error_s=nothing,
+        round_trip_s=nothing,
+        probe_used=np.zeros(0, dtype=np.bool_),
+        clock=CLOCK,
+        sample=np.arange(samples) * 2,
+    )
+
+
 def stream(values: np.ndarray, channels: tuple[Channel, ...]) -> AlignedStream:
     count = len(values)
     return AlignedStream(
@@ -62,9 +78,7 @@ def stream(values: np.ndarray, channels: tuple[Channel, ...]) -> AlignedStream:
 
 def write(path: Path, what: AlignedStream, *, counted: bool = True) -> None:
     with aligned_file(path) as file:
-        sample = np.arange(len(what.values), dtype=np.int64)
-        gaps_s = np.array([[0.1, 0.4]])
-        file.add_stream("emg", what, sample, ORIGIN, report(), CLOCK, gaps_s, counted=counted)
+        file.add_stream("emg", what, ORIGIN, report(), evidence(len(what.values)), counted=counted)
 
 
 def test_a_clock_map_can_be_made_again_of_its_arrays(tmp_path: Path) -> None:
@@ -131,12 +145,10 @@ def test_views_markers_and_a_grid(tmp_path: Path) -> None:
     )
     with aligned_file(tmp_path / "a.h5") as file:
         file.add_facts({"flex_capture_version": "1", "notes": ("a", "b")})
-        file.add_view("view1", view, frames, "view1.mov", ORIGIN, report(), CLOCK, None)
+        file.add_view("view1", view, "view1.mov", ORIGIN, report(), evidence(4))
         file.add_markers("FlexMarkers", [Event(session_s=2.0, kind="note", text="ready")])
-        file.add_stream(
-            "emg", stream(np.ones((3, 2), "f4"), (Channel("a"), Channel("b"))), frames[:3], ORIGIN, report(), CLOCK,
-            None, counted=True,
-        )  # fmt: skip
+        plain = stream(np.ones((3, 2), "f4"), (Channel("a"), Channel("b")))
+        file.add_stream("emg", plain, ORIGIN, report(), evidence(3), counted=True)
         time_s, counter, values = file.stored("emg")
         assert time_s.tolist() == [0.0, 0.1, 0.2]
         assert counter is not None
@@ -145,7 +157,7 @@ def test_views_markers_and_a_grid(tmp_path: Path) -> None:
         file.add_resampled("emg", 3, iter([(0, np.zeros((2, 2))), (2, np.full((1, 2), np.nan))]), {"kernel": "linear"})
     with h5py.File(tmp_path / "a.h5") as written:
         assert written["view1/index"][()].tolist() == [-1, 0, 1, 2]
-        assert "gaps" not in written["view1"]
+        assert written["view1/sample"][()].tolist() == [0, 2, 4, 6]
         assert written["FlexMarkers/values"].asstr()[()].tolist() == [["note: ready"]]
         assert written[f"{RESAMPLED}/time"][()].tolist() == [0.0, 0.0, 1.0]
         assert written[f"{RESAMPLED}/emg"].attrs["kernel"] == "linear"

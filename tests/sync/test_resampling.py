@@ -133,6 +133,23 @@ def test_a_value_that_is_none_costs_its_channel_a_kernel_and_no_more(bad, value,
     assert (out[there & (away > kernel.half_width + 1e-6), 1] == 1).all()
 
 
+def test_a_level_is_kept_to_the_last_digits_wherever_it_began():
+    time_s = times(1000.0, 5.0)
+    values = np.where(np.arange(time_s.size) < 100, 0.0, 1e6)
+    for rate_hz in (90.0, 1000.5, 1700.0):
+        at_s, out, kernel = resampled(time_s, values, rate_hz)
+        later = np.isfinite(out[:, 0]) & (at_s > time_s[100] + kernel.half_width / 1000.0)
+        assert later.sum() > 100
+        assert np.max(np.abs(out[later, 0] / 1e6 - 1)) < 1e-12
+
+
+def test_a_loss_that_only_the_count_knows_is_a_gap_as_well():
+    time_s = times(100.0, 10.0)
+    counter = np.arange(time_s.size) + (np.arange(time_s.size) >= 500)
+    at_s, out, kernel = resampled(time_s, np.ones(time_s.size), 50.0, counter)
+    assert np.isnan(out[np.abs(at_s - time_s[500]) < (kernel.half_width - 1) / 100.0]).all()
+
+
 def test_times_that_waver_are_followed():
     rng = np.random.default_rng(3)
     time_s = times(500.0, 20.0) + np.cumsum(rng.normal(0, 2e-6, 10_000))

@@ -43,6 +43,7 @@ def made_evidence(
         round_trip_s=rng.uniform(1e-4, 4e-4, probes),
         probe_used=used,
         clock=clock if probes else ClockMap.identity(np.inf),
+        sample=np.arange(arrivals * 10),
     )
     report = StreamReport(
         stream=name,

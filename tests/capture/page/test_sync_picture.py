@@ -41,7 +41,7 @@ def test_a_whole_picture_says_of_each_stream_how_it_is(tmp_path) -> None:
     said = texts(picture)
     assert said.count("in sync") == 2
     assert said.count("OUT OF SYNC") == 1
-    for word in ("S12_x_A16-01", "mocap", "emg", "lost 100 in 1 gaps", "error p50 0.05 ms", "30 probes"):
+    for word in ("S12_x_A16-01", "mocap", "emg", "lost 100 in 1 gap", "error p50 0.05 ms", "30 probes"):
         assert word in said
     root = ET.fromstring(picture)
     assert root.tag == SVG + "svg"
