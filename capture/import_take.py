@@ -67,8 +67,7 @@ def _import(plan: ImportPlan, console: Console, interruption: Interruption) -> i
             interruption.check()
             report(stage, done, total)
 
-        folder, record = _write(plan, session, progress)
-    interruption.requested.clear()
+        folder, record = _write(plan, session, progress, interruption)
     _say(plan, folder, record, remark, console)
     finished = FinishedTake(folder, record, ())
     return take_into_dataset(finished, request.dataset, console, interruption)
@@ -91,7 +90,9 @@ def _require_new(plan: ImportPlan) -> None:
             )
 
 
-def _write(plan: ImportPlan, session: str, progress: Callable[[str, int, int], None]) -> tuple[Path, TakeRecord]:
+def _write(
+    plan: ImportPlan, session: str, progress: Callable[[str, int, int], None], interruption: Interruption
+) -> tuple[Path, TakeRecord]:
     """Make the take's folder, whole; return it and what its ``take.json`` says.
 
     Raises TakeError where the disk refuses, RequestError where a file changed meanwhile; nothing is left of it then.
@@ -113,6 +114,8 @@ def _write(plan: ImportPlan, session: str, progress: Callable[[str, int, int], N
         record = imported_record(plan, session, folder.name.partition(".")[0])
         write_record(folder, record)
         write_sums(folder)
+        interruption.defer()  # from here on it is a take
+        interruption.check()
         return finish_import(folder), record
     except BaseException:
         drop_import(folder)
@@ -209,7 +212,7 @@ def _say(plan: ImportPlan, folder: Path, record: TakeRecord, remark: str, consol
     """Tell what was found, and what nobody knows."""
     if record.simulated_devices:
         console.simulated(record.simulated_devices)
-    streams = [one for one in plan.named.streams if len(one.stream.stamps)]
+    streams = [one for one in plan.named.streams if len(one.stream.stamps) and not one.is_clock]
     parts = [f"{len(streams)} streams with samples", f"{plan.window.ends_s - plan.window.begins_s:.1f} s"]
     parts += [f"{len(plan.views)} videos"] if plan.views else []
     console.line(f"{plan.checked.request.file} · {' · '.join(parts)} · imported as {folder}")

@@ -38,6 +38,11 @@ class NamedStream:
     device: str
     entry: StreamEntry | None = None
 
+    @property
+    def is_clock(self) -> bool:
+        """Whether it runs beside a stream of flex-capture and tells when its chunks arrived."""
+        return _is_clock(self.stream)
+
     def __str__(self) -> str:
         """Name it in a sentence."""
         return f"'{self.name}'"
@@ -93,7 +98,7 @@ def check_named_streams(named: Sequence[NamedStream], rig: BoundRig | None) -> N
     devices = set() if rig is None else {device.entry.name for device in rig.devices}
     for one in named:
         header = one.stream.header
-        if header.video is not None or one.name.endswith(CLOCK_SUFFIX):
+        if header.video is not None or one.is_clock:
             continue
         try:
             if one.entry is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -17,20 +18,20 @@ def matches_query(query: str, header: StreamHeader) -> bool:
     Of <desc> a query sees the channels' labels, units and types, and the acquisition's maker, model and serial number.
     LSL must be configured. Raises RigError where ``query`` is none in LSL's language (XPath 1.0).
     """
+    import pylsl
     from pylsl.lib import lib
 
-    lib.lsl_streaminfo_from_xml.restype = ctypes.c_void_p
-    lib.lsl_streaminfo_from_xml.argtypes = [ctypes.c_char_p]
-    lib.lsl_destroy_streaminfo.argtypes = [ctypes.c_void_p]
+    made: Any = lib.lsl_streaminfo_from_xml
+    made.restype = ctypes.c_void_p
+    made.argtypes = [ctypes.c_char_p]
     matches: Any = lib.lsl_stream_info_matches_query
     matches.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-    handle = lib.lsl_streaminfo_from_xml(_info(header))
-    try:
-        if not matches(handle, f"not({query}) or ({query})".encode()):  # any query is true of a stream, or is not
-            raise RigError(f"\"{shown(query)}\" is no LSL query; write it as in type='EMG' and hostname='lab2'")
-        return bool(matches(handle, query.encode()))
-    finally:
-        lib.lsl_destroy_streaminfo(handle)
+    info = pylsl.StreamInfo(handle=made(_info(header)))
+    if info.source_id() != _plain(header.source_id):  # liblsl says so of a description that it cannot read
+        raise RigError(f"its description cannot be compared with \"{shown(query)}\"; name its 'source_id'")
+    if not matches(info.obj, f"not({query}) or ({query})".encode()):  # any query is true of a stream, or is not
+        raise RigError(f"\"{shown(query)}\" is no LSL query; write it as in type='EMG' and hostname='lab2'")
+    return bool(matches(info.obj, query.encode()))
 
 
 def _info(header: StreamHeader) -> bytes:
@@ -44,9 +45,9 @@ def _info(header: StreamHeader) -> bytes:
         "source_id": header.source_id,
         "nominal_srate": repr(header.rate_hz),
         "version": "1.1",
-        "created_at": repr(header.created_at_s),
-        "uid": header.uid,
-        "session_id": header.session_id,
+        "created_at": repr(header.created_at_s) if math.isfinite(header.created_at_s) else "0",
+        "uid": header.uid or "unknown",
+        "session_id": header.session_id or "default",
         "hostname": header.hostname,
         "v4address": "",
         "v4data_port": "0",

@@ -13,6 +13,7 @@ from capture.take_history import PastTake, past_take
 from lab.errors import FlexCaptureError, RequestError, TakeError
 from lab.take import subject_problem
 from storage.flex import remove_subject
+from storage.import_folder import drop_import, left_imports
 from storage.marks_file import marks_path, read_marks
 from storage.os_errors import reason
 from storage.recording_lock import recording_lock
@@ -133,6 +134,8 @@ def withdraw(holdings: Holdings) -> list[str]:
         said.append(f"dataset: {len(gone)} takes, {annotations} annotations")
     for folder in holdings.takes:
         _move_away(folder, holdings.leaving)
+    for left in left_imports(holdings.folder):
+        drop_import(left)
     if holdings.leaving.is_dir():
         count, size = sum(1 for _ in holdings.leaving.iterdir()), _size(holdings.leaving)
         _remove(holdings.leaving)
@@ -152,6 +155,7 @@ def withdraw(holdings: Holdings) -> list[str]:
 
 def _inventory(holdings: Holdings) -> list[str]:
     lines = [str(folder) for folder in holdings.takes]
+    lines += [f"{left}: what an import that was cut off had left" for left in left_imports(holdings.folder)]
     if holdings.leaving.exists():
         lines.append(f"{holdings.leaving}: what an interrupted withdrawal left")
     sheet = sheet_path(holdings.out, holdings.subject)

@@ -77,9 +77,10 @@ def recording_under_way(raw: Path) -> bool:
 def _refusal(raw: Path, asked: Purpose, holder: str) -> str:
     purpose, by, process = holder.partition(" by ")
     what = _UNDER_WAY.get(purpose, _UNDER_WAY["recording"])
-    advice = "record into another folder with --out" if asked == "recording" else "try again afterwards"
+    elsewhere = {"recording": "record into another folder with --out", "import": "import into another with --out"}
+    advice = elsewhere.get(asked, "try again afterwards")
     end = "end it first, or" if purpose == "recording" else "wait until it is done, or"
-    if asked != "recording":
+    if asked not in elsewhere:
         end = end.replace(", or", " and")
     return f"{what} under way in {raw} by {process if by else holder}; {end} {advice}"
 
