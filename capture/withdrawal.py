@@ -134,8 +134,8 @@ def withdraw(holdings: Holdings) -> list[str]:
         said.append(f"dataset: {len(gone)} takes, {annotations} annotations")
     for folder in holdings.takes:
         _move_away(folder, holdings.leaving)
-    for left in left_imports(holdings.folder):
-        drop_import(left)
+    for begun in left_imports(holdings.folder):
+        drop_import(begun)
     if holdings.leaving.is_dir():
         count, size = sum(1 for _ in holdings.leaving.iterdir()), _size(holdings.leaving)
         _remove(holdings.leaving)

@@ -39,6 +39,7 @@ latency_s = 0.03
 """
 
 Run = Callable[..., object]
+REMOVE = shutil.rmtree
 
 
 @pytest.fixture
@@ -359,13 +360,13 @@ def test_killed_at_any_change_of_a_name_nothing_is_left_that_looks_like_a_take(
         with monkeypatch.context() as patch:
             patch.setattr("capture.import_take.take_into_dataset", lambda *_: 0)
             patch.setattr("capture.import_take.recording_lock", lambda *_: contextlib.nullcontext())
-            remove, calls = shutil.rmtree, die_at(patch, number)
+            calls = die_at(patch, number)
 
             def while_alive(
                 folder: Path, *, ignore_errors: bool, calls: Callable[[], int] = calls, number: int = number
             ) -> None:
                 if calls() < number:
-                    remove(folder, ignore_errors=ignore_errors)
+                    REMOVE(folder, ignore_errors=ignore_errors)
 
             patch.setattr(shutil, "rmtree", while_alive)
             try:
