@@ -301,6 +301,24 @@ def test_what_is_typed_wrongly_is_said_all_at_once(run: Run, tmp_path: Path) -> 
     assert "is not an XDF file" in run(text).err
 
 
+def test_the_rows_of_a_camera_of_ours_find_their_own_frames(recorded: object, run: Run, tmp_path: Path) -> None:
+    from capture.process_take import process_in_memory
+
+    original = recorded.take
+    videos = [f"{name}={original / name}.mov:{name}" for name in ("view1", "view2")]
+    outcome = run(
+        streams_path(original), "--reps", 2, "--rig", original.parents[3] / "rig.toml",
+        *("--video", videos[0], "--video", videos[1]),
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.out + outcome.err
+    before = process_in_memory(original, lambda *_: None, verify=True).aligned.views
+    after = process_in_memory(only_take(tmp_path / "out"), lambda *_: None, verify=True).aligned.views
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one.index, other.index)
+        np.testing.assert_array_equal(one.time_s, other.time_s)
+    assert len(after) == 2
+
+
 # -- a part of a file ----------------------------------------------------------------------------------------------
 
 
@@ -412,11 +430,11 @@ def test_a_process_that_is_killed_or_interrupted_while_it_copies(run: Run, tmp_p
     file = write_xdf(tmp_path / "theirs.xdf")
     video = tmp_path / "large.mp4"
     write_video(video, 200)
-    with video.open("ab") as longer:  # what follows the boxes of an MP4 is passed over
-        longer.write(b"\0\0\0\0" + bytes(400_000_000))
+    with video.open("r+b") as longer:  # what follows the boxes of an MP4 is passed over
+        longer.truncate(video.stat().st_size + 400_000_000)
     command = [sys.executable, "-c", "from capture.cli import main; main()", "import", file, "--subject", "S12"]
     command += ["--action", "A16", "--out", out, "--session", "visit", "--video", f"view1={video}:VideoStream"]
-    for number in (signal.SIGKILL, signal.SIGINT):
+    for number in (signal.SIGINT, signal.SIGKILL):
         with subprocess.Popen(
             [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process:
