@@ -445,13 +445,13 @@ def test_a_process_that_is_killed_or_interrupted_while_it_copies(run: Run, tmp_p
                 time.sleep(0.01)
             process.send_signal(number)
             said, _ = process.communicate(timeout=60)
-        assert list_takes(out / "raw") == []
-        left = left_imports(out / "raw" / "S12")
-        assert bool(left) == (number == signal.SIGKILL)
         if number == signal.SIGINT:
             assert process.returncode == 130
             assert b"nothing was imported" in said
-            assert not (out / "raw" / "S12").exists()
+            assert not out.exists()
+        else:
+            assert list_takes(out / "raw") == []
+            assert len(left_imports(out / "raw" / "S12")) == 1
     assert run(file, "--session", "visit").code == 1
     assert left_imports(out / "raw" / "S12") == []
 
