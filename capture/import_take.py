@@ -47,13 +47,16 @@ def import_take(request: ImportRequest) -> int:
 
                 plan = plan_import(checked, progress)
             with recording_lock(request.raw, "import"):
-                return _import(plan, console, interruption)
+                finished = _import(plan, console, interruption)
+                del plan  # all samples of the file: it is read again for the dataset
+                return take_into_dataset(finished, request.dataset, console, interruption)
         except KeyboardInterrupt:
             console.warning("interrupted; nothing was imported")
             return INTERRUPTED
 
 
-def _import(plan: ImportPlan, console: Console, interruption: Interruption) -> int:
+def _import(plan: ImportPlan, console: Console, interruption: Interruption) -> FinishedTake:
+    """Make the raw take and say what it is. Raises FlexCaptureError, KeyboardInterrupt; then nothing is left of it."""
     request = plan.checked.request
     _require_new(plan)
     require_room(request.out, plan.size)
@@ -69,8 +72,7 @@ def _import(plan: ImportPlan, console: Console, interruption: Interruption) -> i
 
         folder, record = _write(plan, session, progress, interruption)
     _say(plan, folder, record, remark, console)
-    finished = FinishedTake(folder, record, ())
-    return take_into_dataset(finished, request.dataset, console, interruption)
+    return FinishedTake(folder, record, ())
 
 
 def _require_new(plan: ImportPlan) -> None:
@@ -205,6 +207,9 @@ def _events(plan: ImportPlan) -> tuple[Event, ...]:
     for view in plan.views:
         said += [("frames_not_kept", f"{view.request.view}: {fault}") for fault in view.frames.faults]
         said += [("remark", f"{view.request.view}: {remark}") for remark in view.frames.remarks]
+    bound = {view.channel.stream.name for view in plan.views if view.channel is not None}
+    cameras = [one.name for one in plan.named.streams if one.stream.header.video is not None and one.name not in bound]
+    said += [("remark", f"stream '{name}' is of a camera, whose video was not given with --video") for name in cameras]
     return tuple(Event(session_s=begins_s, kind=kind, text=text) for kind, text in said)
 
 
