@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +11,10 @@ import numpy as np
 from calibration.markers import joints_from_markers
 from calibration.units import voltage_factor_uv
 from capture.stream_check import emg_channels
-from capture.stream_description import as_described
+from capture.sync_terms import terms_of_take
 from lab.aligned import AlignedStream, AlignedTake, AlignedView, Pose, StreamReport
 from lab.marker_map import MarkerMap
 from lab.recorded import RecordedTake
-from lab.rig import StreamEntry
 from sync.align import align_stream, align_view
 from sync.envelope import emg_envelope
 
@@ -26,27 +26,17 @@ def align_take(take: RecordedTake) -> AlignedTake:
     first MoCap stream that becomes joints, sEMG the first stream of type EMG, in microvolt.
     """
     rig = take.record.rig
-    of_others = {entry["name"]: entry for entry in rig.get("stream", [])}
-    devices: dict[str, dict[str, Any]] = {device["name"]: device for device in rig.get("device", [])} | of_others
-    tolerance_ms = float(rig.get("max_uncertainty_ms", 5.0))
-
-    def limits(name: str) -> tuple[float, float]:
-        """Return a device's latency in seconds and its tolerance in milliseconds."""
-        device = devices.get(name, {})
-        return float(device.get("latency_s", 0.0)), device.get("max_uncertainty_ms") or tolerance_ms
-
+    devices = {entry["name"]: entry for entry in (*rig.get("device", ()), *rig.get("stream", ()))}
     streams: list[AlignedStream] = []
     views: list[AlignedView] = []
     reports: list[StreamReport] = []
     for recorded in take.streams:
-        entry = of_others.get(recorded.device)
-        # its marker map stands in take.json in full, no longer by name
-        stream = recorded if entry is None else as_described(StreamEntry(**(entry | {"marker_map": None})), recorded)
-        aligned, report = align_stream(stream, *limits(stream.device))
+        terms = terms_of_take(rig, recorded.device)
+        aligned, report, _ = align_stream(terms.described(recorded), *terms.limits)
         streams.append(aligned)
         reports.append(report)
     for view in take.views:
-        aligned_view, report = align_view(view, *limits(view.stream.device))
+        aligned_view, report, _ = align_view(view, *terms_of_take(rig, view.stream.device).limits)
         views.append(aligned_view)
         reports.append(report)
     pose = _first_pose(streams, devices)
@@ -68,7 +58,7 @@ def align_take(take: RecordedTake) -> AlignedTake:
     )
 
 
-def _first_pose(streams: list[AlignedStream], devices: dict[str, dict[str, Any]]) -> Pose | None:
+def _first_pose(streams: list[AlignedStream], devices: Mapping[str, Mapping[str, Any]]) -> Pose | None:
     for stream in streams:
         if stream.content_type.lower() == "mocap":
             pose = _pose(stream, devices.get(stream.device, {}).get("marker_map"))

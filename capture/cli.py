@@ -25,6 +25,7 @@ from capture.commands.show import show
 from capture.commands.status import status
 from capture.commands.stream import stream
 from capture.commands.subject import subject
+from capture.commands.sync import sync
 from capture.commands.validate import validate
 from capture.commands.verify import verify
 from capture.commands.withdraw import withdraw
@@ -52,6 +53,7 @@ for _command in (
     withdraw,
     resegment,
     export,
+    sync,
     validate,
     verify,
     backup,

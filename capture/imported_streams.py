@@ -123,7 +123,10 @@ def check_named_streams(named: Sequence[NamedStream], rig: BoundRig | None) -> N
 def _is_ours(stream: XdfStream) -> bool:
     """Tell the recorder's own streams, which are no device's: probes and events."""
     labels = tuple(channel.label for channel in stream.header.channels)
-    return stream.header.source_id == MARKERS_SOURCE or (stream.name == PROBES_NAME and labels == PROBES_LABELS)
+    probes = stream.name == PROBES_NAME and labels == PROBES_LABELS and stream.format == "double64"
+    # its own events are in session time; those that another recorder received have their clock probed
+    own = stream.header.source_id == MARKERS_SOURCE and stream.format == "string" and not len(stream.clock_times)
+    return probes or own
 
 
 def _is_clock(stream: XdfStream) -> bool:

@@ -68,8 +68,17 @@ def _write(folder: Path, dataset: Path, progress: Progress, *, verify: bool) -> 
         faults=(*standing.record.faults, *processed.damage),
         notes=standing.notes,
         sheet=sheet,
+        sync_picture=picture_of(processed.aligned),
     )
     return replace(processed, remarks=(*processed.remarks, *written.remarks, *sheet_remarks))
+
+
+def picture_of(aligned: AlignedTake) -> bytes | None:
+    """Return the picture of how a take's times were found; None of a take that has no streams."""
+    from capture.page.sync_picture import sync_picture
+
+    evidence = tuple(zip(aligned.evidence, aligned.reports, strict=True)) if aligned.evidence else ()
+    return sync_picture(aligned.record.id, evidence) if evidence else None
 
 
 def process_in_memory(folder: Path, progress: Progress, *, verify: bool) -> ProcessedTake:

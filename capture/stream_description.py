@@ -11,7 +11,7 @@ from lab.errors import RigError
 from lab.recorded import RecordedStream
 from lab.rig import StreamEntry
 from lab.streams import COUNTER_LABEL, FRAME_LABELS, Channel, CountingChannel, StreamSpec
-from storage.raw_take import read_counts
+from storage.recorded_streams import read_counts
 from storage.xdf_header import StreamHeader
 
 _AXES: Final = ("_X", "_Y", "_Z")

@@ -13,6 +13,7 @@ from capture.take_history import PastTake, past_take
 from lab.errors import FlexCaptureError, RequestError, TakeError
 from lab.take import subject_problem
 from storage.flex import remove_subject
+from storage.flex.paths import ROOMS
 from storage.import_folder import drop_import, left_imports
 from storage.marks_file import marks_path, read_marks
 from storage.os_errors import reason
@@ -147,7 +148,7 @@ def withdraw(holdings: Holdings) -> list[str]:
     if sheet.exists():
         _remove(sheet)
         said.append(f"sheet: {sheet}")
-    left = [path for room in ("frames", "signals", "video") for path in dataset.glob(f"{room}/*/subject={subject}")]
+    left = [path for room in ROOMS for path in dataset.glob(f"{room}/*/subject={subject}")]
     if left:
         raise TakeError(f"{left[0]} could not be removed; close what reads it, then withdraw again")
     return said

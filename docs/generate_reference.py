@@ -293,6 +293,7 @@ def _layout() -> Iterable[str]:
     ]
     rows.append(("`rep_01/…/time`", "float64", "(samples,)", "s", "Session time of each sample."))
     yield from _table(("dataset", "type", "shape", "unit", "meaning"), rows)
+    yield from ("", "## Sync", "", f"`{described['sync']['file']}`", "", str(described["sync"]["content"]))
     yield from ("", "## Video", "", f"`{described['video']['file']}`", "", str(described["video"]["frames"]), "")
 
 

@@ -50,7 +50,8 @@ class SyncEvidence:
     time of their sample each of them came. ``gaps_s`` (gaps, 2) are the times of the last sample before and the first
     after each gap. ``probe_s`` (probes,) is when the host's clock was probed, ``probe_error_s`` (probes,) how far the
     probe's offset is from the fitted one, ``round_trip_s`` (probes,) its round trip or NaN, ``probe_used`` (probes,)
-    whether the fit believed it. ``clock`` is the fitted map from the host's clock.
+    whether the fit believed it. ``clock`` is the fitted map from the host's clock. ``sample`` (samples,) is the place
+    in the file of each sample that was kept.
     """
 
     stream: str
@@ -62,6 +63,7 @@ class SyncEvidence:
     round_trip_s: Float64
     probe_used: npt.NDArray[np.bool_]
     clock: ClockMap
+    sample: npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ class AlignedTake:
 
     ``raw_digest`` is the hash of the raw bytes (hex). ``emg`` is in microvolt; ``emg_envelope`` (samples,
     channels) shares its times. ``heart_rate`` and ``breath_rate`` are one channel each, per minute. ``others`` are the
-    sampled streams of which nothing of the above was made; the dataset does not hold them.
+    sampled streams of which nothing of the above was made; the dataset does not hold them. ``evidence`` is that of each
+    of the ``reports``.
     """
 
     record: TakeRecord
@@ -134,3 +137,4 @@ class AlignedTake:
     reports: tuple[StreamReport, ...]
     reference_view: str | None
     others: tuple[AlignedStream, ...] = ()
+    evidence: tuple[SyncEvidence, ...] = ()

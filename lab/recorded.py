@@ -27,7 +27,7 @@ class RecordedStream:
     in the file. ``clock_rows`` (chunks, 3) are counter of the last sample (unwrapped), arrival host time and device
     time or NaN. ``probes`` (probes, 3) are host time, offset to session time and round trip (NaN where unknown), in the
     order of the file; ``probe_after`` (probes,) is how many of the stream's samples lie before each in the file, empty
-    where that is not known.
+    where that is not known. ``stream_id`` is its id in the file, -1 where it comes from none.
     """
 
     name: str
@@ -49,6 +49,7 @@ class RecordedStream:
     clock_rows: Float64 | None
     probes: Float64
     probe_after: Int64 = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    stream_id: int = -1
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,10 @@ class RecordedView:
 
 @dataclass(frozen=True)
 class RecordedTake:
-    """A whole raw take. ``digest`` is the SHA-256 (hex) over the raw files' own hashes; ``marks`` are no raw file."""
+    """A whole raw take. ``digest`` is the SHA-256 (hex) over the raw files' own hashes; ``marks`` are no raw file.
+
+    ``bytes_discarded`` are those of ``streams.xdf`` that could not be used.
+    """
 
     folder: Path
     record: TakeRecord
@@ -80,3 +84,4 @@ class RecordedTake:
     digest: str
     notes: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
+    bytes_discarded: int = 0

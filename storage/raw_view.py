@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,6 @@ from lab.take import ViewRecord
 from storage.frame_records import KEPT, RECORD, read_frame_records
 from storage.take_folder import frames_path, recorded_path, video_path
 from storage.video_reader import VideoIndex, read_video_index
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def read_view(
@@ -61,6 +59,25 @@ def read_view(
     )
 
 
+def frames_of_rows(camera: RecordedStream) -> RecordedView:
+    """Return a camera's stream without the camera's files as a view; ``index`` is the place of each row in the stream.
+
+    Rows that hold no frame are left out.
+    """
+    usable = np.flatnonzero(_usable_rows(camera))
+    rows = _rows_of_stream(camera)
+    return RecordedView(
+        view=camera.name,
+        video_path=Path(),
+        stream=camera,
+        frame_id=rows["frame_id"].astype(np.int64),
+        device_time_s=rows["device_time_s"].astype(np.float64),
+        arrival_s=rows["arrival_s"].astype(np.float64),
+        pts_us=rows["pts_us"].astype(np.int64),
+        index=usable.astype(np.int64),
+    )
+
+
 def _stand_in(name: str, record: ViewRecord | None) -> RecordedStream:
     video = VideoFormat(record.codec, record.width, record.height) if record else None
     return RecordedStream(
@@ -96,10 +113,13 @@ def _read_rows(path: Path, name: str, camera: RecordedStream, notes: list[str]) 
     return records.rows
 
 
+def _usable_rows(camera: RecordedStream) -> npt.NDArray[np.bool_]:
+    numbers = camera.values[:, [0, 3]]
+    return np.asarray(np.isfinite(numbers).all(axis=1) & (np.abs(numbers) < 2**53).all(axis=1))
+
+
 def _rows_of_stream(camera: RecordedStream) -> npt.NDArray[Any]:
-    values = camera.values
-    usable = np.isfinite(values[:, 0]) & np.isfinite(values[:, 3]) & (np.abs(values[:, [0, 3]]) < 2**53).all(axis=1)
-    values = values[usable]
+    values = camera.values[_usable_rows(camera)]
     rows = np.zeros(len(values), dtype=RECORD)
     rows["frame_id"] = values[:, 0]
     rows["device_time_s"] = values[:, 1]

@@ -10,7 +10,6 @@ import contextlib
 import math
 import mmap
 import os
-import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -23,15 +22,16 @@ from lab.streams import MARKERS_NAME
 from lab.take import Event
 from storage.atomic import sync_file, sync_folder, temporary_path
 from storage.os_errors import reason
-from storage.xdf_header import NUMPY_TYPES, StreamHeader, footer_xml
-from storage.xdf_samples import Stamping, read_numeric, read_text
-from storage.xdf_walk import WalkedStream, XdfWalk, mapped_xdf
+from storage.xdf_bytes import FileBytes, mapped_xdf
+from storage.xdf_header import StreamHeader, footer_xml
+from storage.xdf_rows import STAMP_BYTES, Rows, read_stamps
+from storage.xdf_samples import TextChunk, text_stamps
+from storage.xdf_walk import WalkedStream, XdfWalk
 from storage.xdf_writer import MAGIC, footer_chunk
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_STAMP: Final = struct.Struct("<d")
 _BLOCK_BYTES: Final = 4 << 20
 
 
@@ -87,14 +87,14 @@ def scan_xdf(path: Path) -> ScannedXdf:
     """
     with mapped_xdf(path) as data:
         walk = XdfWalk(data)
-        walk.run()
-        events = tuple(
-            Event.of_marker(stamp_s, str(text))
-            for stream in walk.streams
-            if _is_ours(stream.header)
-            for stamp_s, text in _texts(stream)
-        )
-        streams = tuple(_scanned(stream, data) for stream in walk.streams)
+        found: list[_Ends] = []
+        for _ in walk.stretches():
+            found += map(_Ends, walk.streams[len(found) :])
+            for ends in found:
+                for samples in ends.stream.take_pending(walk.file):
+                    ends.see(walk.file, samples)
+        streams = tuple(ends.scanned() for ends in found)
+        events = tuple(event for ends in found for event in ends.events)
         return ScannedXdf(streams, tuple(walk.spans), len(data), events, tuple(walk.notes))
 
 
@@ -130,33 +130,40 @@ def salvage_xdf(source: Path, target: Path) -> ScannedXdf:
     return replace(scan, size=source_scan.size, notes=source_scan.notes)
 
 
-def _scanned(stream: WalkedStream, data: mmap.mmap) -> ScannedStream:
-    stamps = [stamp_s for stamp_s, _ in _texts(stream)] if stream.texts else _ends(stream, data)
-    samples = sum(chunk.samples for chunk in stream.chunks) + sum(chunk.count for chunk in stream.texts)
-    first_s, last_s = (stamps[0], stamps[-1]) if stamps else (math.nan, math.nan)
-    return ScannedStream(stream.stream_id, stream.header, samples, first_s, last_s, tuple(stream.clock), stream.footer)
+class _Ends:
+    """The first and the last stamp of a stream, and the events it tells if it is ours, while the file is walked."""
 
+    def __init__(self, stream: WalkedStream) -> None:
+        self.stream = stream
+        self.events: list[Event] = []
+        self._seen = False
+        self._first_s = math.nan
+        self._last_s = 0.0
 
-def _ends(stream: WalkedStream, data: mmap.mmap) -> list[float]:
-    """Return the first and the last stamp of a numeric stream, [] without samples."""
-    if not stream.chunks or stream.sample_size is None:
-        return []
-    if all(chunk.stamping is Stamping.ALL for chunk in stream.chunks):  # as our recorder writes them
-        last = stream.chunks[-1].stop - stream.sample_size - _STAMP.size
-        return [_STAMP.unpack_from(data, place)[0] for place in (stream.chunks[0].start + 1, last)]
-    sample_format, channels = stream.layout
-    rate_hz = stream.header.rate_hz
-    dtype = np.dtype(NUMPY_TYPES[sample_format or "double64"])
-    stamps, _ = read_numeric(data, stream.chunks, dtype, channels or 0, 1.0 / rate_hz if rate_hz > 0 else 0.0)
-    return [float(stamps[0]), float(stamps[-1])]
+    def see(self, file: FileBytes, samples: Rows | TextChunk) -> None:
+        """Look at the stream's next samples."""
+        interval_s = self.stream.interval_s
+        if isinstance(samples, TextChunk):
+            stamps = text_stamps(samples, self._last_s, interval_s)
+            if _is_ours(self.stream.header):
+                self.events += map(Event.of_marker, stamps.tolist(), samples.texts)
+        elif samples.stamped is None:  # as our recorder writes them
+            stamps = file.f64[samples.values_at[[0, -1]] - STAMP_BYTES]
+        else:
+            stamps = np.empty(len(samples.values_at))
+            read_stamps(file, samples, self._last_s, interval_s, stamps)
+        if not self._seen:
+            self._seen, self._first_s = True, float(stamps[0])
+        self._last_s = float(stamps[-1])
 
-
-def _texts(stream: WalkedStream) -> list[tuple[float, str]]:
-    """Return (stamp, first channel's text) of each sample of a stream of texts."""
-    rate_hz = stream.header.rate_hz
-    channels = stream.header.channel_count or 0
-    stamps, values = read_text(stream.texts, channels, 1.0 / rate_hz if rate_hz > 0 else 0.0)
-    return [(stamp_s, row[0] if channels else "") for stamp_s, row in zip(stamps.tolist(), values, strict=True)]
+    def scanned(self) -> ScannedStream:
+        """Return what was found of the stream."""
+        stream = self.stream
+        offsets = tuple(zip(stream.clock[::2], stream.clock[1::2], strict=True))
+        last_s = self._last_s if self._seen else math.nan
+        return ScannedStream(
+            stream.stream_id, stream.header, stream.samples, self._first_s, last_s, offsets, stream.footer
+        )
 
 
 def _is_ours(header: StreamHeader) -> bool:

@@ -1,58 +1,42 @@
-"""The content of XDF's Samples chunks: checked byte for byte first, then read by numpy.
+"""The content of one of XDF's Samples chunks, checked byte for byte, in memory that is bounded whatever its size.
 
-A sample is one byte (0 or 8), that many bytes of stamp, then its values. Since every value of a numeric stream has the
-same size, the length of a chunk tells how many of its samples carry a stamp; a chunk where that does not come out is
-refused as a whole.
+A chunk that contradicts itself is refused as a whole.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
 import mmap
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
-from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+
+from storage.xdf_bytes import FileBytes
+from storage.xdf_rows import ALL, FIRST, MIXED, NONE, STAMP_BYTES, Rows, fill_stamps, marks_of, mixed_places
 
 _STAMP = struct.Struct("<d")
 #: How a length is stored, by the byte before it.
 LENGTHS: Final = {1: struct.Struct("<B"), 4: struct.Struct("<I"), 8: struct.Struct("<Q")}
 _STAMPED = b"\x08"
 _OMITTED = b"\x00"
-_BATCH_CHUNKS = 256  # enough for speed, few enough for memory
-
-Float64 = npt.NDArray[np.float64]
-
-
-class Stamping(Enum):
-    """Which samples of a chunk carry a stamp."""
-
-    ALL = "all"
-    FIRST = "first"
-    NONE = "none"
-    MIXED = "mixed"
-
-
-_ALL = Stamping.ALL
+_BLOCK: Final = 1 << 20  # bytes of a large chunk, and samples, that are looked at at once
+_LARGEST_TEXTS: Final = 4 << 20  # bytes of a chunk of texts that is taken as one piece
 
 
 class NumericChunk(NamedTuple):
-    """A checked chunk: ``samples`` samples in bytes ``start`` to ``stop`` of the file.
+    """A checked chunk, or a part of one: ``samples`` samples in bytes ``start`` to ``stop`` of the file.
 
-    ``after_damage`` says that what came before it in the stream is missing.
+    ``after_damage`` says that what came before it in the stream is missing, ``closes`` that the chunk ends with it.
     """
 
     start: int
     stop: int
     samples: int
-    stamping: Stamping
+    stamping: int
     after_damage: bool
+    closes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +47,7 @@ class TextChunk:
     stamped: list[bool]
     texts: list[str]
     after_damage: bool
+    closes: bool = True
 
     @property
     def count(self) -> int:
@@ -70,149 +55,200 @@ class TextChunk:
         return len(self.stamps)
 
 
-def numeric_chunk(
-    data: mmap.mmap, start: int, stop: int, count: int, sample_size: int, after_damage: bool
-) -> NumericChunk | None:
-    """Check a numeric chunk's content; None where it contradicts itself. ``sample_size`` is without the stamp."""
+class LongTexts(NamedTuple):
+    """A checked chunk of texts that is too large to be held at once."""
+
+    start: int
+    stop: int
+    samples: int
+    channels: int
+    after_damage: bool
+
+
+def check_numeric(file: FileBytes, start: int, stop: int, count: int, sample_size: int) -> int | None:
+    """Check a numeric chunk's content; return which samples carry a stamp, None where it contradicts itself.
+
+    ``sample_size`` is without the stamp.
+    """
     stamp_bytes = stop - start - count * (1 + sample_size)
-    stamps, rest = divmod(stamp_bytes, _STAMP.size)
+    stamps, rest = divmod(stamp_bytes, STAMP_BYTES)
     if rest or not 0 <= stamps <= count:
         return None
     short, long = 1 + sample_size, 9 + sample_size
     if stamps == count:
-        whole, stamping = data[start:stop:long] == _STAMPED * count, _ALL
+        whole, stamping = _all_are(file, start, stop, long, _STAMPED), ALL
     elif stamps == 0:
-        whole, stamping = data[start:stop:short] == _OMITTED * count, Stamping.NONE
-    elif stamps == 1 and data[start : start + 1] == _STAMPED:
-        whole, stamping = data[start + long : stop : short] == _OMITTED * (count - 1), Stamping.FIRST
+        whole, stamping = _all_are(file, start, stop, short, _OMITTED), NONE
+    elif stamps == 1 and file.data[start] == STAMP_BYTES:
+        whole, stamping = _all_are(file, start + long, stop, short, _OMITTED), FIRST
     else:
-        whole, stamping = _is_mixed(data, start, stop, count, sample_size), Stamping.MIXED
-    return NumericChunk(start, stop, count, stamping, after_damage) if whole else None
+        whole, stamping = _is_mixed(file, start, stop, count, sample_size), MIXED
+    return stamping if whole else None
 
 
-def _is_mixed(data: mmap.mmap, start: int, stop: int, count: int, sample_size: int) -> bool:
-    place = start
-    for _ in range(count):
-        if place >= stop or data[place] not in (0, 8):
+def _all_are(file: FileBytes, start: int, stop: int, stride: int, mark: bytes) -> bool:
+    step = max(_BLOCK // stride, 1) * stride
+    for place in range(start, stop, step):
+        seen = file.data[place : min(place + step, stop) : stride]
+        if seen.count(mark) != len(seen):
             return False
-        place += 1 + data[place] + sample_size
+        if place + step < stop:
+            file.forget(place, place + step)
+    return True
+
+
+def _is_mixed(file: FileBytes, start: int, stop: int, count: int, sample_size: int) -> bool:
+    place = start
+    while count:
+        found, taken = mixed_places(_window(file.data, place, stop, sample_size), count, sample_size)
+        if not len(found):
+            return False
+        count -= len(found)
+        if count:
+            file.forget(place, place + taken)
+        place += taken
     return place == stop
 
 
-def read_numeric(
-    data: mmap.mmap, chunks: list[NumericChunk], dtype: np.dtype[Any], channels: int, interval_s: float
-) -> tuple[Float64, npt.NDArray[Any]]:
-    """Read checked chunks: stamps (n,) and values (n, channels) in ``dtype``.
-
-    ``interval_s`` is 1/rate, 0 for an irregular stream. An omitted stamp is NaN where damage hides the one before it.
-    """
-    total = sum(chunk.samples for chunk in chunks)
-    stamps = np.empty(total)
-    values = np.empty((total, channels), dtype=dtype)
-    stored = dtype.newbyteorder("<")
-    full = np.dtype([("mark", "u1"), ("stamp", "<f8"), ("values", stored, (channels,))])
-    bare = np.dtype([("mark", "u1"), ("values", stored, (channels,))])
-    place, last = 0, 0.0
-    for stamping, run in itertools.groupby(chunks, key=attrgetter("stamping")):
-        if stamping is Stamping.ALL:
-            while batch := list(itertools.islice(run, _BATCH_CHUNKS)):
-                joined = b"".join(data[chunk.start : chunk.stop] for chunk in batch)
-                rows = np.frombuffer(joined, dtype=full)
-                end = place + len(rows)
-                stamps[place:end], values[place:end] = rows["stamp"], rows["values"]
-                place = end
-            last = float(stamps[place - 1])
-            continue
-        for chunk in run:
-            end = place + chunk.samples
-            before = math.nan if chunk.after_damage else last
-            given, stamped = _read_partly_stamped(data, chunk, full, bare, values[place:end])
-            stamps[place:end] = _filled(given, stamped, before, interval_s)
-            last = float(stamps[end - 1])
-            place = end
-    return stamps, values
+def _window(data: mmap.mmap, place: int, stop: int, sample_size: int) -> bytes:
+    """Return the next block of a chunk, which holds a sample at least."""
+    return data[place : min(place + max(_BLOCK, 9 + sample_size), stop)]
 
 
-def _read_partly_stamped(
-    data: mmap.mmap, chunk: NumericChunk, full: np.dtype[Any], bare: np.dtype[Any], values: npt.NDArray[Any]
-) -> tuple[Float64, npt.NDArray[np.bool_]]:
-    """Read a chunk's values into ``values``; return its stamps and which of them were given."""
-    raw = data[chunk.start : chunk.stop]
-    given = np.zeros(chunk.samples)
-    stamped = np.zeros(chunk.samples, dtype=bool)
-    if chunk.stamping is Stamping.NONE:
-        values[:] = np.frombuffer(raw, dtype=bare)["values"]
-    elif chunk.stamping is Stamping.FIRST:
-        first = np.frombuffer(raw, dtype=full, count=1)
-        given[0], stamped[0], values[0] = first["stamp"][0], True, first["values"][0]
-        values[1:] = np.frombuffer(raw, dtype=bare, offset=full.itemsize)["values"]
-    else:
-        place = 0
-        for sample in range(chunk.samples):
-            has_stamp = raw[place] != 0
-            row = np.frombuffer(raw, dtype=full if has_stamp else bare, count=1, offset=place)
-            if has_stamp:
-                given[sample], stamped[sample] = row["stamp"][0], True
-            values[sample] = row["values"][0]
-            place += row.itemsize
-    return given, stamped
+def parts_of(file: FileBytes, chunk: NumericChunk, sample_size: int) -> Iterator[NumericChunk]:
+    """Cut a checked chunk into parts of about a block, in their order."""
+    if chunk.stop - chunk.start <= _BLOCK:
+        yield chunk
+        return
+    place, left, damaged = chunk.start, chunk.samples, chunk.after_damage
+    stamping = chunk.stamping
+    while left:
+        if chunk.stamping == MIXED:
+            found, taken = mixed_places(_window(file.data, place, chunk.stop, sample_size), left, sample_size)
+            samples = len(found)
+        elif chunk.stamping == FIRST and place == chunk.start:
+            samples, taken, stamping = 1, 9 + sample_size, ALL
+        else:
+            stamping = NONE if chunk.stamping == FIRST else chunk.stamping
+            stride = 1 + sample_size + (STAMP_BYTES if stamping == ALL else 0)
+            samples = min(left, max(_BLOCK // stride, 1))
+            taken = samples * stride
+        left -= samples
+        yield NumericChunk(place, place + taken, samples, stamping, damaged, not left)
+        file.forget(place, place + taken)
+        place, damaged = place + taken, False
 
 
-def _filled(given: Float64, stamped: npt.NDArray[np.bool_], before: float, interval_s: float) -> Float64:
-    """Fill omitted stamps by adding the interval one after the other, so that rounding is as in a loop."""
-    steps = np.where(stamped, given, interval_s)
-    if not stamped[0]:
-        steps[0] += before
-    starts = np.flatnonzero(stamped)
-    starts = starts[starts > 0]
-    return np.concatenate([np.add.accumulate(piece) for piece in np.split(steps, starts)])
+def rows_of(file: FileBytes, chunks: list[NumericChunk], sample_size: int) -> Iterator[Rows]:
+    """Yield the samples of checked chunks of one stream, so that ``after_damage`` is said of the first one alone."""
+    begin = 0
+    for end in range(1, len(chunks) + 1):
+        if end == len(chunks) or chunks[end].after_damage:
+            yield _rows(file, chunks[begin:end], sample_size)
+            begin = end
+
+
+def _rows(file: FileBytes, chunks: list[NumericChunk], sample_size: int) -> Rows:
+    table = np.array([chunk[:4] for chunk in chunks], dtype=np.int64)
+    starts, stops, counts, stamping = table.T
+    sizes = np.full(len(chunks), sample_size)
+    places, marks, _ = marks_of(file, starts, stops, counts, sizes, stamping.astype(np.int8))
+    closes = np.array([chunk.closes for chunk in chunks])
+    return Rows(
+        values_at=places + 1 + marks,
+        stamped=None if (stamping == ALL).all() else marks != 0,
+        ends=np.cumsum(counts)[closes] - 1,
+        after_damage=chunks[0].after_damage,
+    )
 
 
 def text_chunk(
-    data: mmap.mmap, start: int, stop: int, count: int, channels: int, after_damage: bool
-) -> TextChunk | None:
+    file: FileBytes, start: int, stop: int, count: int, channels: int, after_damage: bool
+) -> TextChunk | LongTexts | None:
     """Read a chunk of texts; None where it contradicts itself. Bytes that are no UTF-8 become U+FFFD."""
     if count * (1 + 2 * channels) > stop - start:
         return None
-    raw = data[start:stop]
+    if stop - start <= _LARGEST_TEXTS:
+        raw = file.data[start:stop]
+        chunk, place = _texts(raw, 0, len(raw), count, channels, after_damage)
+        return chunk if chunk is not None and place == len(raw) else None
+    place, left = start, count
+    while left:
+        begun = place
+        chunk, place = _texts(file.data, place, stop, left, channels, after_damage, place + _BLOCK)
+        if chunk is None:
+            return None
+        left -= chunk.count
+        file.forget(begun, place)
+    return LongTexts(start, stop, count, channels, after_damage) if place == stop else None
+
+
+def text_parts(file: FileBytes, chunk: TextChunk | LongTexts) -> Iterator[TextChunk]:
+    """Yield a checked chunk of texts in parts of about a block; a sample is never divided."""
+    if isinstance(chunk, TextChunk):
+        yield chunk
+        return
+    place, left, damaged = chunk.start, chunk.samples, chunk.after_damage
+    while left:
+        begun = place
+        part, place = _texts(file.data, place, chunk.stop, left, chunk.channels, damaged, place + _BLOCK, closing=left)
+        assert part is not None
+        yield part
+        file.forget(begun, place)
+        left, damaged = left - part.count, False
+
+
+def _texts(
+    raw: bytes | mmap.mmap,
+    place: int,
+    stop: int,
+    count: int,
+    channels: int,
+    after_damage: bool,
+    enough: int | None = None,
+    closing: int = 0,
+) -> tuple[TextChunk | None, int]:
+    """Read at most ``count`` samples of texts from ``place`` on, no further one from ``enough`` on.
+
+    Returns them and where the next one begins; None where they are none, or do not end before ``stop``. They close
+    their chunk where there are ``closing`` of them, or where 0 is given.
+    """
     stamps: list[float] = []
     stamped: list[bool] = []
     texts: list[str] = []
-    place = 0
     try:
-        for _ in range(count):
+        while len(stamps) < count and (enough is None or place < enough):
             mark = raw[place]
-            if mark not in (0, 8):
-                return None
-            place += 1
-            stamps.append(_STAMP.unpack_from(raw, place)[0] if mark else 0.0)
-            stamped.append(mark == _STAMP.size)
-            place += mark
+            if mark == STAMP_BYTES:
+                stamps.append(_STAMP.unpack_from(raw, place + 1)[0])
+            elif mark == 0:
+                stamps.append(0.0)
+            else:
+                return None, place
+            stamped.append(mark == STAMP_BYTES)
+            place += 1 + mark
             for _ in range(channels):
-                width = LENGTHS[raw[place]]
-                (length,) = width.unpack_from(raw, place + 1)
-                place += 1 + width.size
-                if length > len(raw) - place:
-                    return None
+                width = raw[place]
+                if width == 1:
+                    length = raw[place + 1]
+                    place += 2
+                else:
+                    length = LENGTHS[width].unpack_from(raw, place + 1)[0]
+                    place += 1 + width
+                if length > stop - place:
+                    return None, place
                 texts.append(raw[place : place + length].decode("utf-8", "replace"))
                 place += length
     except (IndexError, KeyError, struct.error):
-        return None
-    return TextChunk(stamps, stamped, texts, after_damage) if place == len(raw) else None
+        return None, place
+    if place > stop:
+        return None, place
+    return TextChunk(stamps, stamped, texts, after_damage, closing in (0, len(stamps))), place
 
 
-def read_text(chunks: Iterable[TextChunk], channels: int, interval_s: float) -> tuple[Float64, npt.NDArray[Any]]:
-    """Join chunks of texts: stamps (n,) and values (n, channels), an object array of str."""
-    stamps: list[Float64] = [np.empty(0)]
-    texts: list[str] = []
-    last = 0.0
-    for chunk in chunks:
-        before = math.nan if chunk.after_damage else last
-        filled = _filled(np.array(chunk.stamps), np.array(chunk.stamped), before, interval_s)
-        stamps.append(filled)
-        texts += chunk.texts
-        last = float(filled[-1])
-    joined = np.concatenate(stamps)
-    values = np.empty(len(joined) * channels, dtype=object)
-    values[:] = texts
-    return joined, values.reshape(len(joined), channels)
+def text_stamps(chunk: TextChunk, last: float, interval_s: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the stamps of a chunk of texts, (samples,), the omitted ones told from ``last``."""
+    stamps = np.array(chunk.stamps)
+    if not all(chunk.stamped):
+        fill_stamps(stamps, np.array(chunk.stamped), np.nan if chunk.after_damage else last, interval_s)
+    return stamps

@@ -2,24 +2,39 @@
 
 What is not certain is left out and named: a chunk that contradicts itself gives no samples at all. After damage to the
 framing, the walk resumes after the next Boundary chunk, which the format has for that.
+
+Chunks are looked at one by one, which decides everything. Stretches of plainly right ones, that is nearly all of a
+file, are taken in at once, to the same effect.
 """
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import mmap
 import struct
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Final
 
 import numpy as np
 
-from lab.errors import FileFormatError
 from lab.streams import SampleFormat
-from storage.os_errors import reason
+from storage.xdf_bytes import FileBytes, mapped_xdf
 from storage.xdf_header import NUMPY_TYPES, StreamHeader, parse_header
-from storage.xdf_samples import LENGTHS, NumericChunk, TextChunk, numeric_chunk, text_chunk
+from storage.xdf_rows import Rows
+from storage.xdf_samples import (
+    LENGTHS,
+    LongTexts,
+    NumericChunk,
+    TextChunk,
+    check_numeric,
+    parts_of,
+    rows_of,
+    text_chunk,
+    text_parts,
+)
+from storage.xdf_stretch import TEXTS, UNUSABLE, Known, chunk_starts, take_stretch
 from storage.xdf_writer import (
     BOUNDARY,
     BOUNDARY_MARK,
@@ -31,29 +46,36 @@ from storage.xdf_writer import (
     STREAM_HEADER,
 )
 
-if TYPE_CHECKING:
-    from pathlib import Path
+__all__ = ["WalkedStream", "XdfWalk", "mapped_xdf"]
 
 _MOST_NOTES = 50
 _TAG = struct.Struct("<H")
 _OFFSET = struct.Struct("<dd")
+_BLOCK: Final = 1 << 20  # bytes that are taken in at once
+_LEAST: Final = 16 << 10  # bytes that are tried at once, however short the stretches are
+_FEW, _MANY = 16, 4_096  # chunks that are looked at one by one where a stretch has ended
+_MOST_STREAMS, _MOST_CHANNELS, _MOST_HEADER_BYTES = 4_096, 1 << 20, 256 << 20  # of all streams together
+_WORTH: Final = 64  # a stretch of fewer chunks is slower than to look at them one by one
 
 
 @dataclass
 class WalkedStream:
     """What has been found of a stream so far.
 
-    ``after_damage`` says that what came before is missing; ``adrift`` that no stamp was given since then.
+    ``pending`` are its samples that nobody has asked for yet, ``clock`` and ``clock_after`` its probes likewise: time
+    and offset in turns, and the number of samples before each. ``adrift`` says that no stamp was given since damage.
     """
 
     stream_id: int
-    xml: str
+    xml_digest: bytes
     header: StreamHeader
-    chunks: list[NumericChunk] = field(default_factory=list)
-    texts: list[TextChunk] = field(default_factory=list)
-    clock: list[tuple[float, float]] = field(default_factory=list)
+    known_damages: int  # how much damage the walk had met when this stream was last seen to be whole
+    pending: list[Rows | NumericChunk | TextChunk | LongTexts] = field(default_factory=list)
+    clock: array[float] = field(default_factory=lambda: array("d"))
+    clock_after: array[int] = field(default_factory=lambda: array("q"))
+    samples: int = 0
     footer: bool = False
-    after_damage: bool = False
+    torn: bool = False  # a chunk of this stream alone was dropped
     adrift: bool = False
     sample_size: int | None = None  # bytes of a sample's values, None for texts
 
@@ -67,6 +89,57 @@ class WalkedStream:
         """Format and number of channels."""
         return self.header.format, self.header.channel_count
 
+    @property
+    def interval_s(self) -> float:
+        """What an omitted stamp adds to the one before it."""
+        return 1.0 / self.header.rate_hz if self.header.rate_hz > 0 else 0.0
+
+    def is_after_damage(self, damages: int) -> bool:
+        """Whether what came before is missing, where the walk has met ``damages``."""
+        return self.torn or self.known_damages != damages
+
+    def take(
+        self, samples: Rows | NumericChunk | TextChunk | LongTexts, count: int, stamped: bool, damages: int
+    ) -> bool:
+        """Take in samples, the first of them ``stamped`` or not; return whether anything tells their time."""
+        self.adrift = (self.adrift or self.is_after_damage(damages)) and not stamped
+        self.torn, self.known_damages = False, damages
+        self.samples += count
+        self.pending.append(samples)
+        return not self.adrift
+
+    def counted(self, data: mmap.mmap, start: int, stop: int) -> tuple[int, int] | None:
+        """Read the number of samples of a chunk; return it and where they begin, None where it cannot be read."""
+        width = LENGTHS.get(data[start]) if start < stop else None
+        if width is None or start + 1 + width.size > stop:
+            return None
+        return width.unpack_from(data, start + 1)[0], start + 1 + width.size
+
+    def take_pending(self, file: FileBytes) -> Iterator[Rows | TextChunk]:
+        """Hand over the samples that are pending, in parts of bounded size, in the order of the file."""
+        pending, self.pending = self.pending, []
+        chunks: list[NumericChunk] = []
+        size = self.sample_size or 0
+        held = 0
+        for entry in pending:
+            if isinstance(entry, NumericChunk):
+                for part in parts_of(file, entry, size):
+                    chunks.append(part)
+                    held += part.stop - part.start
+                    if held >= _BLOCK:
+                        yield from rows_of(file, chunks, size)
+                        chunks, held = [], 0
+                continue
+            if chunks:
+                yield from rows_of(file, chunks, size)
+                chunks, held = [], 0
+            if isinstance(entry, Rows):
+                yield entry
+            else:
+                yield from text_parts(file, entry)
+        if chunks:
+            yield from rows_of(file, chunks, size)
+
 
 class XdfWalk:
     """One pass over the framing of a file.
@@ -75,15 +148,26 @@ class XdfWalk:
     made unknown are not among them.
     """
 
-    def __init__(self, data: mmap.mmap) -> None:
-        """Prepare to walk over the bytes of a file."""
+    def __init__(self, data: mmap.mmap, block_bytes: int = _BLOCK, *, keeps_spans: bool = True) -> None:
+        """Prepare to walk over the bytes of a file, of which ``block_bytes`` or one chunk are taken in at once.
+
+        ``keeps_spans`` is False where nobody asks for ``spans``.
+        """
         self.data = data
+        self.file = FileBytes(data)
         self.end = len(data)
+        self.place = len(MAGIC)
         self.streams: list[WalkedStream] = []
         self.by_id: dict[int, WalkedStream] = {}
         self.discarded = 0
         self.notes: list[str] = []
         self.spans: list[tuple[int, int]] = []
+        self._block_bytes = block_bytes
+        self._keeps_spans = keeps_spans
+        self._ahead = block_bytes  # bytes that are tried at once; fewer where stretches are short
+        self._known: Known | None = None
+        self._header_bytes = self._channels = 0
+        self._damages = 0
         self._usable = True
 
     def note(self, sentence: str) -> None:
@@ -94,32 +178,73 @@ class XdfWalk:
             self.notes.append("Further problems are not listed.")
 
     def run(self) -> None:
-        """Walk to the end."""
-        place = len(MAGIC)
-        while place < self.end:
-            chunk = self._frame(place)
-            if chunk is None:
-                place = self._resume(place, place)
-                continue
-            start, stop, tag = chunk
-            self._usable = True
-            problem = self._take(tag, start, stop)
-            if problem is None:
-                if self._usable:
-                    self._use(place, stop)
-                place = stop
-                continue
-            # The content lies; perhaps the length does too, and whole chunks lie inside.
-            self.note(f"The chunk at byte {place} is dropped: {problem}.")
-            mark = self.data.find(BOUNDARY_MARK, start, stop)
-            if mark >= 0:
-                self._damage_all()
-                stop = mark + len(BOUNDARY_MARK)
-            if tag in range(FILE_HEADER, STREAM_FOOTER + 1) or mark >= 0:
-                self.discarded += stop - place
-            place = stop
+        """Walk to the end; the samples are of no interest."""
+        for _ in self.stretches():
+            for stream in self.streams:
+                stream.pending.clear()
+
+    def stretches(self) -> Iterator[None]:
+        """Walk to the end, and pause wherever samples are pending that should be taken before more are."""
+        few = _FEW
+        while self.place < self.end:
+            begun, taken = self.place, 0
+            starts = chunk_starts(self.file, self.place, self.place + self._ahead)
+            if len(starts):
+                stretch = take_stretch(self.file, self._streams_known(), starts, self._damages)
+                taken = stretch.chunks
+                for start, stop in stretch.usable:
+                    self._use(start, stop)
+                self.place = stretch.stop if taken else self.place
+                whole = taken == len(starts)
+                wanted = 2 * self._ahead if whole else 2 * (self.place - begun) + _LEAST
+                self._ahead = min(wanted, self._block_bytes)
+            if taken < len(starts) or not len(starts):
+                few = _FEW if taken >= _WORTH else min(2 * few, _MANY)
+                self._one_by_one(few)
+            yield
+            self.file.forget(begun, self.place)
+
+    def _streams_known(self) -> Known:
+        if self._known is None:
+            ids = sorted(self.by_id)
+            streams = [self.by_id[stream_id] for stream_id in ids]
+            sizes = np.array([*map(_size, streams), UNUSABLE], dtype=np.int64)
+            self._known = Known(np.array(ids, dtype=np.uint32), streams, sizes)
+        return self._known
+
+    def _one_by_one(self, chunks: int) -> None:
+        """Look at a number of chunks, one by one; not at more than a block of them and one."""
+        enough = min(self.place + self._block_bytes, self.end)
+        while chunks and self.place < enough:
+            chunks -= 1
+            self._step(self.place)
+
+    def _step(self, place: int) -> None:
+        chunk = self._frame(place)
+        if chunk is None:
+            self.place = self._resume(place)
+            return
+        start, stop, tag = chunk
+        self._usable = True
+        problem = self._take(tag, start, stop)
+        if problem is None:
+            if self._usable:
+                self._use(place, stop)
+            self.place = stop
+            return
+        # The content lies; perhaps the length does too, and whole chunks lie inside.
+        self.note(f"The chunk at byte {place} is dropped: {problem}.")
+        mark = self.file.find(BOUNDARY_MARK, start, stop)
+        if mark >= 0:
+            self._damages += 1
+            stop = mark + len(BOUNDARY_MARK)
+        if tag in range(FILE_HEADER, STREAM_FOOTER + 1) or mark >= 0:
+            self.discarded += stop - place
+        self.place = stop
 
     def _use(self, place: int, stop: int) -> None:
+        if not self._keeps_spans:
+            return
         if self.spans and self.spans[-1][1] == place:
             self.spans[-1] = (self.spans[-1][0], stop)
         else:
@@ -136,9 +261,9 @@ class XdfWalk:
             return None
         return start + _TAG.size, start + length, _TAG.unpack_from(self.data, start)[0]
 
-    def _resume(self, place: int, search: int) -> int:
+    def _resume(self, place: int) -> int:
         """Skip to after the next boundary, or to the end of the file; nothing in between can be trusted."""
-        mark = self.data.find(BOUNDARY_MARK, search)
+        mark = self.file.find(BOUNDARY_MARK, place, self.end)
         stop = self.end if mark < 0 else mark + len(BOUNDARY_MARK)
         self.discarded += stop - place
         if mark < 0:
@@ -147,12 +272,8 @@ class XdfWalk:
             self.note(
                 f"{stop - place} bytes from byte {place} on are damaged; reading resumed after the next boundary."
             )
-            self._damage_all()
+            self._damages += 1
         return stop
-
-    def _damage_all(self) -> None:
-        for stream in self.streams:
-            stream.after_damage = True
 
     def _take(self, tag: int, start: int, stop: int) -> str | None:
         """Take in one chunk's content; return what is wrong with it, None where nothing is."""
@@ -178,72 +299,62 @@ class XdfWalk:
         if tag == CLOCK_OFFSET:
             if stop - start != _OFFSET.size:
                 return "a clock offset has 16 bytes"
-            stream.clock.append(_OFFSET.unpack_from(self.data, start))
+            stream.clock.extend(_OFFSET.unpack_from(self.data, start))
+            stream.clock_after.append(stream.samples)
         stream.footer = stream.footer or tag == STREAM_FOOTER  # it only repeats what the samples say
         return None
 
     def _take_header(self, stream_id: int, start: int, stop: int) -> str | None:
-        xml = self.data[start:stop].decode("utf-8", "replace")
-        header = parse_header(xml)
+        self._header_bytes += stop - start
+        if self._header_bytes > _MOST_HEADER_BYTES or len(self.streams) >= _MOST_STREAMS:
+            return "there are more or larger headers before it than any recording needs"
+        raw = self.data[start:stop]
+        digest = hashlib.sha256(raw).digest()
         old = self.by_id.get(stream_id)
+        if old is not None and digest == old.xml_digest:
+            return None
+        header = parse_header(raw.decode("utf-8", "replace"))
         if old is not None:
-            if header.format is None or header.channel_count is None or xml == old.xml:
-                return None if xml == old.xml else f"it is a second, unusable header of stream {stream_id}"
+            if header.format is None or header.channel_count is None:
+                return f"it is a second, unusable header of stream {stream_id}"
             self.note(f"Stream {stream_id} has a second header.")
             if (header.format, header.channel_count) == old.layout:
                 return None  # the same stream announced again; its samples belong together
         for note in header.notes:
             self.note(f"Header of stream {stream_id}: {note}.")
-        stream = WalkedStream(stream_id, xml, header)
+        self._channels += len(header.channels)
+        if self._channels > _MOST_CHANNELS:
+            return "there are more channels before it than any recording has"
+        stream = WalkedStream(stream_id, digest, header, self._damages)
         self.streams.append(stream)
         self.by_id[stream_id] = stream
+        self._known = None
         return None
 
     def _take_samples(self, stream: WalkedStream, start: int, stop: int) -> str | None:
-        damaged = stream.after_damage
-        stream.after_damage = True  # until it turns out whole
+        damaged = stream.is_after_damage(self._damages)
+        stream.torn = True  # until it turns out whole
         channels, size = stream.header.channel_count, stream.sample_size
         if stream.header.format is None or channels is None:
             return f"the header of stream {stream.stream_id} does not say how to read it"
-        width = LENGTHS.get(self.data[start]) if start < stop else None
-        if width is None or start + 1 + width.size > stop:
+        counted = stream.counted(self.data, start, stop)
+        if counted is None:
             return "its number of samples cannot be read"
-        (count,) = width.unpack_from(self.data, start + 1)
-        start += 1 + width.size
-        stamped = False
-        if size is not None:
-            numbers = numeric_chunk(self.data, start, stop, count, size, damaged)
-            whole = numbers is not None
-            if numbers is not None and count:
-                stream.chunks.append(numbers)
-                stamped = self.data[start] != 0
-        else:
-            texts = text_chunk(self.data, start, stop, count, channels, damaged)
-            whole = texts is not None
-            if texts is not None and count:
-                stream.texts.append(texts)
-                stamped = texts.stamped[0]
-        if not whole:
+        count, start = counted
+        samples: NumericChunk | TextChunk | LongTexts | None = None
+        if size is None:
+            samples = text_chunk(self.file, start, stop, count, channels, damaged)
+        elif (stamping := check_numeric(self.file, start, stop, count, size)) is not None:
+            samples = NumericChunk(start, stop, count, stamping, damaged)
+        if samples is None:
             return f"its {count} samples do not fit its {stop - start} bytes"
-        stream.after_damage = damaged and not count
+        stream.torn = damaged
         if count:
-            stream.adrift = (stream.adrift or damaged) and not stamped
-            self._usable = not stream.adrift
+            self._usable = stream.take(samples, count, self.data[start] != 0, self._damages)
         return None
 
 
-@contextlib.contextmanager
-def mapped_xdf(path: Path) -> Iterator[mmap.mmap]:
-    """Yield the bytes of an XDF file. Raises FileFormatError where it cannot be read or is none."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(MAGIC))
-            if start[:2] == b"\x1f\x8b":
-                raise FileFormatError(f"{path} is compressed; unpack it with gzip first.")
-            if start != MAGIC:
-                raise FileFormatError(f"{path} is not an XDF file; name a .xdf file.")
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read ({reason(error)}); check the name.") from None
-    with data:
-        yield data
+def _size(stream: WalkedStream) -> int:
+    if stream.header.format is None or stream.header.channel_count is None:
+        return UNUSABLE
+    return TEXTS if stream.sample_size is None else stream.sample_size

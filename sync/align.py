@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lab.aligned import AlignedStream, AlignedView, StreamReport
+from lab.aligned import AlignedStream, AlignedView, StreamReport, SyncEvidence
 from lab.clock_map import ClockMap
 from lab.recorded import RecordedStream, RecordedView
-from sync.clocks import fit_clock
+from sync.clocks import FittedClock, fit_clock
 from sync.timestamps import SampleTimes, frame_times, sample_times, strictly_increasing
 
 Float64 = npt.NDArray[np.float64]
@@ -16,16 +16,16 @@ Float64 = npt.NDArray[np.float64]
 
 def align_stream(
     stream: RecordedStream, latency_s: float, max_uncertainty_ms: float
-) -> tuple[AlignedStream, StreamReport]:
+) -> tuple[AlignedStream, StreamReport, SyncEvidence]:
     """Put a stream on session time and report how well that went.
 
     ``latency_s`` is the device's measured constant delay from event to arrival, subtracted last. Lost samples are
     not filled in, and only exact duplicates are dropped. The stream is in sync if the standard error of its times
     (p99) is at most ``max_uncertainty_ms``.
     """
-    times = sample_times(stream)
-    clock = fit_clock(stream.probes, stream.stamps)
-    time_s, uncertainty_s = _session_times(times, clock, latency_s)
+    clock = fit_clock(stream.probes, stream.probe_after, stream.stamps)
+    times = sample_times(stream, clock.map)
+    time_s, uncertainty_s = _session_times(times, clock.map, stream.stamps, latency_s)
     aligned = AlignedStream(
         name=stream.name,
         device=stream.device,
@@ -37,18 +37,21 @@ def align_stream(
         counter=times.counter,
         simulated=stream.simulated,
     )
-    return aligned, _report(stream.name, stream.rate_hz, times, clock, uncertainty_s, latency_s, max_uncertainty_ms)
+    report = _report(stream.name, stream.rate_hz, times, clock.map, uncertainty_s, latency_s, max_uncertainty_ms)
+    return aligned, report, _evidence(stream.name, times, clock, stream.probes)
 
 
-def align_view(view: RecordedView, latency_s: float, max_uncertainty_ms: float) -> tuple[AlignedView, StreamReport]:
+def align_view(
+    view: RecordedView, latency_s: float, max_uncertainty_ms: float
+) -> tuple[AlignedView, StreamReport, SyncEvidence]:
     """Put a view's frames on session time and report how well that went; no frame record is dropped.
 
     ``latency_s`` and ``max_uncertainty_ms`` are those of ``align_stream``. A view without a video format has an empty
     codec and no size.
     """
-    times = frame_times(view)
-    clock = fit_clock(view.stream.probes, view.arrival_s)
-    time_s, uncertainty_s = _session_times(times, clock, latency_s)
+    clock = fit_clock(view.stream.probes, view.stream.probe_after, view.stream.stamps)
+    times = frame_times(view, clock.map)
+    time_s, uncertainty_s = _session_times(times, clock.map, view.arrival_s, latency_s)
     video, stream, kept = view.stream.video, view.stream, times.kept
     aligned = AlignedView(
         view=view.view,
@@ -62,13 +65,35 @@ def align_view(view: RecordedView, latency_s: float, max_uncertainty_ms: float) 
         pts_us=view.pts_us[kept],
         simulated=stream.simulated,
     )
-    report = _report(view.view, stream.rate_hz, times, clock, uncertainty_s, latency_s, max_uncertainty_ms)
-    return aligned, report
+    report = _report(view.view, stream.rate_hz, times, clock.map, uncertainty_s, latency_s, max_uncertainty_ms)
+    return aligned, report, _evidence(view.view, times, clock, stream.probes)
 
 
-def _session_times(times: SampleTimes, clock: ClockMap, latency_s: float) -> tuple[Float64, Float64]:
-    time_s = strictly_increasing(clock.apply(times.host_s, times.kept) - latency_s)
-    return time_s, np.hypot(times.uncertainty_s, clock.standard_error(times.host_s, times.kept))
+def _session_times(times: SampleTimes, clock: ClockMap, host_s: Float64, latency_s: float) -> tuple[Float64, Float64]:
+    """Return session times and their standard errors; ``host_s`` are rough times on the host's clock."""
+    time_s = strictly_increasing(times.time_s - latency_s)
+    return time_s, np.hypot(times.uncertainty_s, clock.standard_error(host_s[times.kept], times.kept))
+
+
+def _evidence(name: str, times: SampleTimes, clock: FittedClock, probes: Float64) -> SyncEvidence:
+    probes = probes.reshape(-1, 3)
+    probe_s = probes[:, 0] + probes[:, 1]
+    # the run of the clock that fits a probe best is the one that it was fitted to
+    errors = np.stack([probes[:, 1] - piece.offset(probes[:, 0]) for piece in clock.map.pieces])
+    nearest = np.argmin(np.abs(np.nan_to_num(errors, nan=np.inf)), axis=0)
+    missing = np.flatnonzero(np.diff(times.counter) > 1) if times.gaps else np.zeros(0, dtype=np.intp)
+    return SyncEvidence(
+        stream=name,
+        arrival_s=times.arrival_s,
+        delay_s=times.delay_s,
+        gaps_s=np.column_stack((times.time_s[missing], times.time_s[missing + 1])),
+        probe_s=probe_s,
+        probe_error_s=np.take_along_axis(errors, nearest[None], axis=0)[0],
+        round_trip_s=probes[:, 2],
+        probe_used=clock.believed,
+        clock=clock.map,
+        sample=times.kept,
+    )
 
 
 def _report(
@@ -82,16 +107,13 @@ def _report(
 ) -> StreamReport:
     notes = list(times.notes)
     measured_hz = times.rate_measured_hz
-    if times.host_s.size:
-        middle = times.host_s.size // 2
-        piece = clock.pieces[int(clock.piece_of(times.kept[middle]))]
-        # a second of host time is 1 + drift seconds of session time
-        measured_hz /= 1 + piece.drift(float(times.host_s[middle]))
     drift_ppm = (measured_hz / rate_hz - 1) * 1e6 if rate_hz > 0 else float("nan")
     if not all(np.isfinite(piece.error_s).all() for piece in clock.pieces):
         notes.append("no clock probes: its host time was taken for session time")
     if len(clock.pieces) > 1:
-        notes.append(f"its host's clock was reset {len(clock.pieces) - 1} times")
+        notes.append(
+            f"its host's clock was reset {'once' if len(clock.pieces) == 2 else f'{len(clock.pieces) - 1} times'}"
+        )
     if uncertainty_s.size:
         p50_ms, p99_ms = (float(np.quantile(uncertainty_s, q, method="higher")) * 1e3 for q in (0.5, 0.99))
     else:
@@ -104,7 +126,7 @@ def _report(
         stream=name,
         rate_asked_hz=rate_hz,
         rate_measured_hz=measured_hz,
-        samples=int(times.host_s.size),
+        samples=int(times.time_s.size),
         lost=times.lost,
         lost_ambiguous=times.lost_ambiguous,
         gaps=times.gaps,

@@ -18,6 +18,9 @@ _MAX_BACK_STEPS: Final = 1000
 #: Repeated samples take no time; those of a device that was reset take more than this.
 _RESENT_SLACK_S: Final = 0.25
 _MAX_RESENT: Final = 100_000
+#: A chunk and its clock row have the same arrival, but for rounding, and most chunks have one.
+_SAME_ARRIVAL_S: Final = 1e-6
+_MOST_ALIKE: Final = 0.9
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,37 @@ def unwrap(
     )
 
 
+def unwrap_by_rows(
+    counter: Int64, modulus: int, stamps_s: Float64, ends: Int64, rows: Float64
+) -> npt.NDArray[np.int64] | None:
+    """Return the count (n,) that clock rows tell without doubt.
+
+    None where they do not go with the samples, or the device began anew.
+
+    ``counter`` (n,) is modulo ``modulus``, ``stamps_s`` (n,) the samples' stamps, of which those at ``ends`` (chunks,)
+    are arrivals; ``rows`` (rows, 2 or more) have unwrapped count and arrival. A chunk and its row have one arrival.
+    """
+    if modulus <= 0 or not len(rows) or not ends.size or not bool(np.all(np.diff(rows[:, 1]) >= 0)):
+        return None
+    arrival_s = stamps_s[ends]
+    place = np.clip(np.searchsorted(rows[:, 1], arrival_s - _SAME_ARRIVAL_S), 0, len(rows) - 1)
+    slack_s = _SAME_ARRIVAL_S + 4 * np.spacing(np.abs(arrival_s))
+    found = np.abs(rows[place, 1] - arrival_s) <= slack_s
+    whole = rows[place, 0].astype(np.int64)
+    alike = found & ((whole - counter[ends]) % modulus == 0)
+    if np.count_nonzero(alike) < _MOST_ALIKE * ends.size:
+        return None
+    least = counter[0] + np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(np.diff(counter) % modulus)))
+    told = ends[alike]
+    turns = (whole[alike] - least[told]) // modulus
+    if bool(np.any(np.diff(turns) < 0)):
+        return None  # a device that began anew, perhaps within a chunk
+    # a chunk whose row names a sample that did not come goes with the chunk before
+    of_chunk = turns[np.maximum(np.searchsorted(told, ends, side="right") - 1, 0)]
+    chunk = np.minimum(np.searchsorted(ends, np.arange(counter.size)), ends.size - 1)
+    return np.asarray(least + modulus * of_chunk[chunk], dtype=np.int64)
+
+
 def _steps(raw: Int64, modulus: int, stamps: Float64, rate_hz: float) -> tuple[Int64, npt.NDArray[np.bool_], bool]:
     """Return count steps (n - 1,), which of them are no progress in time, and whether a wrap is uncertain."""
     with np.errstate(invalid="ignore", over="ignore"):
@@ -110,11 +144,10 @@ def _steps(raw: Int64, modulus: int, stamps: Float64, rate_hz: float) -> tuple[I
     if not modulus:
         step = np.diff(raw)
         return step, (step < 1) | (step > expected + slack), False
+    # Turns that went by unseen are found later, from the floor of the arrivals: a stamp may be late.
     step = np.diff(raw % modulus) % modulus
-    # Whole turns that time says have passed unseen.
-    turns = np.maximum(np.rint((expected - step) / modulus), 0).astype(np.int64) if rate_hz > 0 else 0 * step
-    late = (step >= (modulus + 1) // 2) & (turns == 0) & (step > expected + min(slack, modulus / 4))
-    step = np.where(late, step - modulus, step + turns * modulus)
+    late = (step >= (modulus + 1) // 2) & (step > expected + min(slack, modulus / 4))
+    step = np.where(late, step - modulus, step)
     backward = late | (step == 0) | (step > expected + max(slack, modulus if modulus < slack else 0))
     wrapped = bool(np.any(~backward & (expected > modulus / 2)))
     return step, backward, wrapped

@@ -1,16 +1,19 @@
-"""Counters and arrivals -> the host time of every sample. A sample's time is never its arrival."""
+"""Counters and arrivals -> the session time of every sample. A sample's time is never its arrival."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from lab.clock_map import ClockMap
 from lab.recorded import RecordedStream, RecordedView
-from sync.counters import Counted, unwrap
-from sync.piece import PieceFit, fit_piece, split_at_gaps
+from sync.counters import Counted, unwrap, unwrap_by_rows
+from sync.floor_steps import settle_count, split_at_gaps
+from sync.piece import PieceArrivals, PieceFit, fit_pieces
+from sync.session_clock import on_session_clock, view_on_session_clock
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -21,19 +24,22 @@ _CLOCK_LIMIT_S: Final = 1e11
 _MOST_COUNTS: Final = 2**48
 #: Clock rows this near to a counter's reset are given to the piece that they fit better.
 _BORDER_S: Final = 5.0
+#: Stamps that step by the nominal period to within this belong to one chunk.
+_SAME_CHUNK_S: Final = 1e-6
 
 
 @dataclass(frozen=True)
 class SampleTimes:
-    """Host times of a stream's samples.
+    """Session times of a stream's samples, before the device's latency is subtracted.
 
-    All arrays are (kept,): ``kept`` indexes the recorded samples that are not exact duplicates, ``host_s`` is strictly
-    increasing, ``counter`` unwrapped and strictly increasing, ``uncertainty_s`` the standard error of ``host_s``.
-    ``rate_measured_hz`` is in samples a second of host time, NaN where it cannot be told. ``arrival_spread_s`` is the
-    p99 of the arrivals' delay beyond the fastest.
+    All arrays are (kept,): ``kept`` indexes the recorded samples that are not exact duplicates, ``time_s`` is strictly
+    increasing, ``counter`` unwrapped and strictly increasing, ``uncertainty_s`` the standard error of ``time_s``
+    without that of the clock map. ``rate_measured_hz`` is in samples a second, NaN where it cannot be told.
+    ``arrival_spread_s`` is the p99 of the arrivals' delay beyond the fastest; ``arrival_s`` and ``delay_s`` (arrivals,)
+    are the arrivals that were fitted to, and how much later than the fit they are.
     """
 
-    host_s: Float64
+    time_s: Float64
     counter: Int64
     kept: npt.NDArray[np.intp]
     lost: int
@@ -45,68 +51,79 @@ class SampleTimes:
     uncertainty_s: Float64
     method: str
     notes: tuple[str, ...] = ()
+    arrival_s: Float64 = field(default_factory=lambda: np.empty(0))
+    delay_s: Float64 = field(default_factory=lambda: np.empty(0))
 
 
-def sample_times(stream: RecordedStream) -> SampleTimes:
-    """Find the host time of every sample of a stream.
+def sample_times(stream: RecordedStream, clock: ClockMap) -> SampleTimes:
+    """Find the session time of every sample of a stream; ``clock`` is the map from its host's clock.
 
-    With a counter: per unbroken piece of it, a line through the fastest arrivals over the count, or over the device's
-    own time where each chunk carries one. Without a counter a regular stream gets such a line over its index,
-    between what look like gaps: a guess, and said to be one. Irregular streams keep their own stamps, and a counter
-    of theirs tells what was lost.
+    Arrivals are taken to session time first, so that a host whose clock was reset breaks nothing. With a counter: per
+    unbroken piece of it, a line through the fastest arrivals over the count, or over the device's own time where each
+    chunk carries one. Without a counter a regular stream gets such a line over its index, between what look like gaps:
+    a guess, and said to be one. Irregular streams keep their own stamps, and a counter of theirs tells what was lost.
     """
     if stream.stamps.size == 0:
         return _own_stamps(stream, "no samples")
-    if stream.rate_hz <= 0:
-        return _own_stamps(stream, "own stamps")
-    if not bool(np.all(np.abs(stream.stamps) < _CLOCK_LIMIT_S)):
+    regular = stream.rate_hz > 0
+    if regular and not bool(np.all(np.abs(stream.stamps) < _CLOCK_LIMIT_S)):
         stream = replace(stream, stamps=_filled(stream.stamps))
+    ends = _ends_of_chunks(stream)
+    if stream.counter is not None and regular:
+        told = unwrap_by_rows(stream.counter, stream.counter_modulus, stream.stamps, ends, _usable_rows(stream))
+        if told is not None:
+            stream = replace(stream, counter=told, counter_modulus=0)
+    stream = on_session_clock(stream, clock)
+    if not regular:
+        return _own_stamps(stream, "own stamps")
     if stream.counter is None:
-        return _without_counter(stream, ())
+        return _without_counter(stream, ends, ())
     counted = unwrap(stream.counter, stream.counter_modulus, stream.stamps, stream.rate_hz, stream.values)
     if not counted.usable:
-        return _without_counter(stream, ("its counter does not count",))
+        return _without_counter(stream, ends, ("its counter does not count",))
     method, notes = "device count", _notes_of(counted)
-    arrivals = _arrivals(stream, counted)
+    if stream.counter_origin == "device":
+        counted, breaks = settle_count(counted, ends, stream.stamps, stream.counter_modulus, stream.rate_hz)
+        if breaks:
+            notes = (*notes, f"its count and its arrivals part at {breaks} places: it was taken to begin anew there")
+    pieces, shifts, arrival_notes = _arrivals(stream, ends, counted)
     if stream.counter_origin == "host":
         method = "host count"
         notes = (*notes, "the device has no counter: losses before the host show as gaps in time at best")
-        if len(arrivals) == 1:
-            counted = split_at_gaps(counted, arrivals[0].count, arrivals[0].arrival_s, stream.rate_hz)
-            arrivals = _arrivals(stream, counted)
-    fits = []
-    for piece, found in zip(_pieces(counted), arrivals, strict=True):
-        samples = counted.counter[counted.piece == piece]
-        fit = fit_piece(samples, found.count, found.arrival_s, found.device_time_s, stream.rate_hz)
-        fits.append(replace(fit, count_shift=found.count_shift, notes=(*fit.notes, *found.notes)))
+        if len(pieces) == 1:
+            counted = split_at_gaps(counted, pieces[0].count, pieces[0].arrival_s, stream.rate_hz)
+            pieces, shifts, arrival_notes = _arrivals(stream, ends, counted)
+    fits = fit_pieces(pieces, stream.rate_hz)
     if all(fit.over_device_time for fit in fits):
         method = "device time"
-    return _joined(counted, fits, stream.rate_hz, method, notes)
+    return _joined(counted, pieces, fits, shifts, stream.rate_hz, method, (*notes, *arrival_notes))
 
 
-def frame_times(view: RecordedView) -> SampleTimes:
-    """Find the host time of every frame record of a view; none is dropped.
+def frame_times(view: RecordedView, clock: ClockMap) -> SampleTimes:
+    """Find the session time of every frame record of a view; none is dropped. ``clock`` is that of its host.
 
     x of the line is the camera's own time where it is finite, increasing and in seconds, and its frame count elsewhere.
     """
-    arrival, rate_hz = view.arrival_s, view.stream.rate_hz
-    if arrival.size == 0:
+    rate_hz = view.stream.rate_hz
+    if view.arrival_s.size == 0:
         return _own_stamps(view.stream, "no frames")
+    arrival = view_on_session_clock(view, clock)
     rate_hz = rate_hz if rate_hz > 0 else _rough_rate_hz(arrival)
     counted = unwrap(view.frame_id, 0, arrival, rate_hz)
     notes = _notes_of(counted)
     method = "frame count"
     if not counted.usable:
-        counted = split_at_gaps(counted, counted.counter, arrival, rate_hz)
+        counted = split_at_gaps(counted, counted.counter.astype(np.float64), arrival, rate_hz)
         method, notes = "guess: frame index", (*notes, "its frame count does not count")
-    fits = []
+    pieces = []
     for piece in _pieces(counted):
         inside = counted.piece == piece
         samples = counted.counter[inside]
-        fits.append(fit_piece(samples, samples, arrival[inside], view.device_time_s[inside], rate_hz))
+        pieces.append(PieceArrivals(samples, samples.astype(np.float64), arrival[inside], view.device_time_s[inside]))
+    fits = fit_pieces(pieces, rate_hz)
     if all(fit.over_device_time for fit in fits):
         method = "device time"
-    return _joined(counted, fits, rate_hz, method, notes)
+    return _joined(counted, pieces, fits, [0] * len(pieces), rate_hz, method, notes)
 
 
 def strictly_increasing(time_s: Float64) -> Float64:
@@ -121,38 +138,54 @@ def _least_step_s(time_s: Float64) -> float:
     return max(1e-9, 4 * float(np.spacing(np.max(np.abs(time_s)))))
 
 
-@dataclass(frozen=True)
-class _Arrivals:
-    """The arrivals of one piece, (arrivals,) each; ``count`` is that of the piece's samples."""
-
-    count: Float64
-    arrival_s: Float64
-    device_time_s: Float64
-    count_shift: int = 0
-    notes: tuple[str, ...] = ()
-
-
 def _pieces(counted: Counted) -> range:
     return range(int(counted.piece[-1]) + 1)
 
 
-def _arrivals(stream: RecordedStream, counted: Counted) -> list[_Arrivals]:
+def _ends_of_chunks(stream: RecordedStream) -> Int64:
+    """Return the indices of samples that ended a chunk of the publisher's.
+
+    A recorder may have joined several of its chunks into one of the file's. Within a chunk LSL's stamps go on at
+    exactly the nominal rate; where they do not, another chunk begins.
+    """
+    stamps = stream.stamps
+    ends = np.zeros(stamps.size, dtype=np.bool_)
+    ends[stream.chunk_last[(stream.chunk_last >= 0) & (stream.chunk_last < stamps.size)]] = True
+    ends[-1] = True
+    if stream.rate_hz > 0:
+        fine_s = _SAME_CHUNK_S + 4 * float(np.spacing(np.max(np.abs(stamps))))
+        ends[:-1] |= np.abs(np.diff(stamps) - 1 / stream.rate_hz) > fine_s
+    return np.flatnonzero(ends)
+
+
+def _arrivals(
+    stream: RecordedStream, ends: Int64, counted: Counted
+) -> tuple[list[PieceArrivals], list[int], tuple[str, ...]]:
+    """Return the arrivals of each piece, what its count is behind that of the clock rows, and what must be said."""
     rows = _usable_rows(stream)
     owner = _piece_of_rows(rows, stream, counted)
-    return [_arrivals_of_piece(stream, counted, rows[owner == piece], piece) for piece in _pieces(counted)]
+    found = [_arrivals_of_piece(stream, ends, counted, rows[owner == piece], piece) for piece in _pieces(counted)]
+    notes = (
+        () if all(by_rows for *_, by_rows in found) else ("no usable clock rows: arrivals are the stamps of chunks",)
+    )
+    return [piece for piece, *_ in found], [shift for _, shift, _ in found], notes
 
 
-def _arrivals_of_piece(stream: RecordedStream, counted: Counted, rows: Float64, piece: int) -> _Arrivals:
+def _arrivals_of_piece(
+    stream: RecordedStream, ends: Int64, counted: Counted, rows: Float64, piece: int
+) -> tuple[PieceArrivals, int, bool]:
     inside = counted.piece == piece
     counter, kept = counted.counter[inside], counted.kept[inside]
-    found = _arrivals_of_rows(stream, counter, stream.stamps[kept], rows)
-    if found is not None:
-        return found
-    last = stream.chunk_last[np.isin(stream.chunk_last, kept)]
-    chosen = np.searchsorted(kept, last) if last.size else np.arange(kept.size)
-    note = "no usable clock rows: arrivals are the stamps of chunks"
+    fitting = _shift_of_rows(stream, counter, stream.stamps[kept], rows)
+    if fitting is not None:
+        shift, rows = fitting
+        return PieceArrivals(counter, rows[:, 0] - shift, rows[:, 1], rows[:, 2]), shift, True
+    places = np.searchsorted(kept, ends)
+    here = places < kept.size
+    here[here] = kept[places[here]] == ends[here]
+    chosen = places[here] if here.any() else np.arange(kept.size)
     unknown = np.full(chosen.size, np.nan)
-    return _Arrivals(counter[chosen].astype(np.float64), stream.stamps[kept[chosen]], unknown, notes=(note,))
+    return PieceArrivals(counter, counter[chosen].astype(np.float64), stream.stamps[kept[chosen]], unknown), 0, False
 
 
 def _usable_rows(stream: RecordedStream) -> Float64:
@@ -195,7 +228,10 @@ def _seconds_apart(rows: Float64, counter: Int64, stamps: Float64, stream: Recor
     return np.asarray(np.abs(np.interp(ahead, passed, stamps) - rows[:, 1]) + outside / stream.rate_hz)
 
 
-def _arrivals_of_rows(stream: RecordedStream, counter: Int64, stamps: Float64, rows: Float64) -> _Arrivals | None:
+def _shift_of_rows(
+    stream: RecordedStream, counter: Int64, stamps: Float64, rows: Float64
+) -> tuple[int, Float64] | None:
+    """Return what the clock rows count more than the samples do, and the rows that fit; None where none does."""
     if len(rows) == 0:
         return None
     # The samples' count by their stamps is rough, but a modulus is far longer than that is wrong.
@@ -207,7 +243,7 @@ def _arrivals_of_rows(stream: RecordedStream, counter: Int64, stamps: Float64, r
     rows = rows[np.abs(ahead - shift) < slack]
     if len(rows) == 0:
         return None
-    return _Arrivals(rows[:, 0] - shift, rows[:, 1], rows[:, 2], shift)
+    return shift, rows
 
 
 def _own_stamps(stream: RecordedStream, method: str) -> SampleTimes:
@@ -233,7 +269,7 @@ def _own_stamps(stream: RecordedStream, method: str) -> SampleTimes:
         notes.append("its stamps are not in the order of its count")  # the count stays with the places
     kept = kept[order]
     return SampleTimes(
-        host_s=strictly_increasing(stamps[kept]),
+        time_s=strictly_increasing(stamps[kept]),
         counter=counter,
         kept=kept,
         lost=counted.lost if counted else 0,
@@ -256,23 +292,21 @@ def _on_from_piece_to_piece(counted: Counted) -> Int64:
     return counter
 
 
-def _without_counter(stream: RecordedStream, notes: tuple[str, ...]) -> SampleTimes:
+def _without_counter(stream: RecordedStream, ends: Int64, notes: tuple[str, ...]) -> SampleTimes:
     index = np.arange(stream.stamps.size)
-    last = stream.chunk_last[(stream.chunk_last >= 0) & (stream.chunk_last < index.size)]
-    last = np.unique(last) if last.size else index
-    last = last[np.isfinite(stream.stamps[last])]
+    last = ends[np.isfinite(stream.stamps[ends])]
     zeros = np.zeros(index.size, dtype=np.int64)
     counted = Counted(index, index.astype(np.int64), zeros, 0, 0, 0, ambiguous=False)
     counted = split_at_gaps(counted, last.astype(np.float64), stream.stamps[last], stream.rate_hz)
-    fits = []
+    pieces = []
     for piece in _pieces(counted):
         samples = counted.counter[counted.piece == piece]
-        first = int(np.flatnonzero(counted.piece == piece)[0])
         rows = last[counted.piece[last] == piece]
         unknown = np.full(rows.size, np.nan)
-        fits.append(fit_piece(samples, samples[rows - first], stream.stamps[rows], unknown, stream.rate_hz))
+        pieces.append(PieceArrivals(samples, rows.astype(np.float64), stream.stamps[rows], unknown))
+    fits = fit_pieces(pieces, stream.rate_hz)
     notes = (*notes, "no counter: losses show as gaps in time at best")
-    return _joined(counted, fits, stream.rate_hz, "guess: index", notes)
+    return _joined(counted, pieces, fits, [0] * len(pieces), stream.rate_hz, "guess: index", notes)
 
 
 def _filled(stamps: Float64) -> Float64:
@@ -299,27 +333,34 @@ def _notes_of(counted: Counted) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _joined(counted: Counted, fits: list[PieceFit], rate_hz: float, method: str, notes: tuple[str, ...]) -> SampleTimes:
-    host_s = np.concatenate([fit.host_s for fit in fits])
+def _joined(
+    counted: Counted,
+    pieces: list[PieceArrivals],
+    fits: list[PieceFit],
+    shifts: list[int],
+    rate_hz: float,
+    method: str,
+    notes: tuple[str, ...],
+) -> SampleTimes:
+    time_s = np.concatenate([fit.time_s for fit in fits])
     counter = counted.counter.copy()
     previous = 0
     for piece, fit in enumerate(fits):
-        inside = counted.piece == piece
-        shift = fit.count_shift
+        inside, shift = counted.piece == piece, shifts[piece]
         if piece:  # a count that goes on by time: how many were lost over a reset is not known
-            before, first = fits[piece - 1].host_s[-1], fit.host_s[0]
+            before, first = fits[piece - 1].time_s[-1], fit.time_s[0]
             passed = int(np.clip(np.nan_to_num((first - before) * rate_hz), 1, _MOST_COUNTS))
             shift = previous + passed - int(counter[inside][0])
         counter[inside] += shift
         previous = int(counter[inside][-1])
-    longest = max(fits, key=lambda fit: fit.host_s.size)
+    longest = max(fits, key=lambda fit: fit.time_s.size)
     uncertainty_s = np.concatenate([fit.uncertainty_s for fit in fits])
-    increasing = strictly_increasing(_without_overlaps(host_s, uncertainty_s, counted.piece))
-    moved = float(np.max(np.abs(increasing - host_s)))
+    increasing = strictly_increasing(_without_overlaps(time_s, uncertainty_s, counted.piece))
+    moved = float(np.max(np.abs(increasing - time_s)))
     if moved > 1e-6:
         notes = (*notes, f"times of neighbouring pieces overlapped by up to {moved * 1e3:.1f} ms")
     return SampleTimes(
-        host_s=increasing,
+        time_s=increasing,
         counter=counter,
         kept=counted.kept,
         lost=counted.lost,
@@ -328,18 +369,20 @@ def _joined(counted: Counted, fits: list[PieceFit], rate_hz: float, method: str,
         duplicates=counted.duplicates,
         rate_measured_hz=longest.rate_hz,
         arrival_spread_s=longest.spread_s,
-        uncertainty_s=np.hypot(uncertainty_s, increasing - host_s),
+        uncertainty_s=np.hypot(uncertainty_s, increasing - time_s),
         method=method,
         notes=tuple(dict.fromkeys((*notes, *(note for fit in fits for note in fit.notes)))),
+        arrival_s=np.concatenate([piece.usable().arrival_s for piece in pieces]),
+        delay_s=np.concatenate([fit.delay_s for fit in fits]),
     )
 
 
-def _without_overlaps(host_s: Float64, uncertainty_s: Float64, piece: Int64) -> Float64:
+def _without_overlaps(time_s: Float64, uncertainty_s: Float64, piece: Int64) -> Float64:
     """Return times in which of two pieces that overlap the less certain one gives way; the other stays as it is."""
-    host_s, step_s = host_s.copy(), _least_step_s(host_s)
+    time_s, step_s = time_s.copy(), _least_step_s(time_s)
     starts = (np.flatnonzero(np.diff(piece)) + 1).tolist()
     for begin, start, end in zip([0, *starts], starts, [*starts[1:], piece.size], strict=False):
-        before, after = host_s[begin:start], host_s[start:end]
+        before, after = time_s[begin:start], time_s[start:end]
         if before[-1] < after[0]:
             continue
         if uncertainty_s[start - 1] > uncertainty_s[start]:
@@ -348,4 +391,4 @@ def _without_overlaps(host_s: Float64, uncertainty_s: Float64, piece: Int64) -> 
         else:
             steps = np.arange(1, after.size + 1) * step_s
             np.maximum(after, before[-1] + steps, out=after)
-    return host_s
+    return time_s

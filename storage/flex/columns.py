@@ -129,6 +129,12 @@ TAKES: Final = (
     _FRAMES_FILE,
     _SIGNALS_FILE,
     Column(
+        "sync_file",
+        "string",
+        "Picture (SVG) of how the take's times were found, relative to the dataset; null without one.",
+        nullable=True,
+    ),
+    Column(
         "{view}_raw_frames",
         "int64",
         "Frames in the view's raw video; null without the view.",

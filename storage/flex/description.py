@@ -65,6 +65,11 @@ def dataset_description() -> dict[str, Any]:
                 for name, (unit, shape, text) in SIGNALS.items()
             },
         },
+        "sync": {
+            "file": "sync/action=<action>/subject=<subject>/<take_id>.<revision>.svg",
+            "content": "A picture of how the times were found, a panel a stream: how late its arrivals came against "
+            "the fitted times, its gaps, and how far each probe of its host's clock is from the fitted clock.",
+        },
         "video": {
             "file": "video/action=<action>/subject=<subject>/<take_id>.<revision>/rep_<number>_<view>.mov",
             "frames": "The raw frames from the view's start to its end frame, both included, as the camera gave them.",

@@ -14,7 +14,7 @@ from lab.aligned import AlignedTake
 from lab.repetitions import Segmentation
 from storage.flex.canonical import canonical_json, plain, short_hash
 from storage.flex.frames import FrameRows
-from storage.flex.paths import clip_file, frames_file, group_name, signals_file
+from storage.flex.paths import clip_file, frames_file, group_name, signals_file, sync_file
 from storage.flex.versions import LAYOUT_VERSION, WRITER_VERSION
 from storage.flex.view_frames import ViewFrames
 
@@ -50,12 +50,15 @@ class TakeEntry:
         for key in ("take_id", "revision", "subject", "session", "take", "action", "frames_file", "signals_file"):
             if not isinstance(take[key], str):
                 raise ValueError(f"'{key}' is not text")
+        if not isinstance(take.setdefault("sync_file", None), str | None):  # older takes have no picture
+            raise ValueError("'sync_file' is not text")
         return cls(take, tuple(dict(row) for row in streams), tuple(dict(row) for row in repetitions))
 
     def files(self) -> set[str]:
         """Return the files that the rows name, relative to the dataset."""
         clips = {value for row in self.repetitions for name, value in row.items() if name.endswith("_clip") and value}
-        return {self.take["frames_file"], self.take["signals_file"], *clips}
+        picture = {self.take["sync_file"]} - {None}
+        return {self.take["frames_file"], self.take["signals_file"], *picture, *clips}
 
 
 def content_digest(take: AlignedTake) -> str:
@@ -90,6 +93,7 @@ def revision_of(
     excluded_reason: str | None,
     faults: tuple[str, ...],
     notes: tuple[str, ...],
+    sync_picture: bytes | None,
 ) -> str:
     """Return the revision: 12 hex digits that stand for everything the take's files are made from."""
     return short_hash(
@@ -106,6 +110,7 @@ def revision_of(
                 "excluded_reason": excluded_reason,
                 "faults": faults,
                 "notes": notes,
+                "sync_picture": None if sync_picture is None else hashlib.sha256(sync_picture).hexdigest(),
             }
         )
     )
@@ -129,10 +134,11 @@ def take_entry(
     excluded_reason: str | None,
     faults: tuple[str, ...],
     notes: tuple[str, ...],
+    sync_picture: bytes | None,
 ) -> TakeEntry:
     """Make the rows of a take; ``rows`` are its rows in the frames table, a repetition each."""
     record = take.record
-    revision = revision_of(take, segmentation, excluded_reason, faults, notes)
+    revision = revision_of(take, segmentation, excluded_reason, faults, notes, sync_picture)
     place = (record.action, record.subject, record.id, revision)
     shared = {
         "take_id": record.id,
@@ -164,6 +170,7 @@ def take_entry(
         "reference_view": take.reference_view,
         "raw_digest": take.raw_digest,
         "software": canonical_json(record.software),
+        "sync_file": None if sync_picture is None else sync_file(*place),
         **{f"{name}_raw_frames": view.count for name, view in views.items()},
     }
     phases = ACTIONS[record.action].phases

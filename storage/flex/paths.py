@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-ROOMS: Final = ("frames", "signals", "video")
+ROOMS: Final = ("frames", "signals", "sync", "video")
 
 #: What this writer's own files are called: only such are ever removed.
 _FRAMES_NAME: Final = re.compile(r"(?P<take_id>.+)\.(?P<revision>[0-9a-f]{12})\.parquet")
 _SIGNALS_NAME: Final = re.compile(r".+\.[0-9a-f]{12}\.h5")
+_SYNC_NAME: Final = re.compile(r".+\.[0-9a-f]{12}\.svg")
 _CLIP_FOLDER: Final = re.compile(r".+\.[0-9a-f]{12}")
 _UNFINISHED: Final = re.compile(r"\.(part|tmp)(-\d+)?(\.|$)")
 _CLIP_NAME: Final = re.compile(r"rep_\d{2,}_view\d\.mov")
@@ -29,6 +30,11 @@ def frames_file(action: str, subject: str, take_id: str, revision: str) -> str:
 def signals_file(action: str, subject: str, take_id: str, revision: str) -> str:
     """Return the path of a take's signals."""
     return _in_room("signals", action, subject, f"{take_id}.{revision}.h5")
+
+
+def sync_file(action: str, subject: str, take_id: str, revision: str) -> str:
+    """Return the path of the picture of how a take's times were found."""
+    return _in_room("sync", action, subject, f"{take_id}.{revision}.svg")
 
 
 def clip_file(action: str, subject: str, take_id: str, revision: str, repetition: int, view: str) -> str:
@@ -54,6 +60,8 @@ def is_own_file(relative: str) -> bool:
         return _FRAMES_NAME.fullmatch(name) is not None
     if room == "signals":
         return _SIGNALS_NAME.fullmatch(name) is not None
+    if room == "sync":
+        return _SYNC_NAME.fullmatch(name) is not None
     return (
         room == "video"
         and len(parts) > 1

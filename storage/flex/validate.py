@@ -10,9 +10,9 @@ from lab.errors import LayoutError
 from storage.flex.description import dataset_json
 from storage.flex.entries import Row
 from storage.flex.folder import layout_version, must_be_begun
-from storage.flex.paths import clip_file, files_below, frames_file, is_own_file, signals_file
+from storage.flex.paths import clip_file, files_below, frames_file, is_own_file, signals_file, sync_file
 from storage.flex.tables import DATASET_JSON, TAKES_KEY, committed_takes, first_line
-from storage.flex.validate_files import clip_findings, frames_findings, signals_findings
+from storage.flex.validate_files import clip_findings, frames_findings, signals_findings, sync_findings
 from storage.flex.validate_tables import (
     TopTables,
     agreement_findings,
@@ -75,9 +75,10 @@ def _take_files_findings(dataset: Path, take: Row, repetitions: list[Row]) -> li
     for column, file, check in (
         ("frames_file", frames_file(*place), frames_findings),
         ("signals_file", signals_file(*place), signals_findings),
+        ("sync_file", sync_file(*place), sync_findings),
     ):
         if take[column] != file:
-            continue  # A finding already: what a damaged table names is not opened.
+            continue  # No picture, or a finding already: what a damaged table names is not opened.
         if not (dataset / file).is_file():
             findings.append(f"{file}: is missing, but take {take['take_id']} names it; write the take again.")
         else:
@@ -110,7 +111,7 @@ def _leftover_findings(dataset: Path, tables: TopTables) -> list[str]:
     if TAKES_KEY in tables.metadata["repetitions"]:
         named |= set(committed_takes(tables.metadata["repetitions"]).values())
     for take in tables.committed():
-        named |= {str(take.get("frames_file")), str(take.get("signals_file"))}
+        named |= {str(take.get("frames_file")), str(take.get("signals_file")), str(take.get("sync_file"))}
     for row in tables.rows["repetitions"] or ():
         named |= {str(row.get("frames_file")), str(row.get("signals_file"))}
         named |= {str(value) for name, value in row.items() if name.endswith("_clip") and value is not None}

@@ -35,6 +35,10 @@ _LARGEST: Final = {"pose": 100.0, "emg": 1e6, "heart_rate": 400.0, "breath_rate"
 #: sEMG whose largest value is below this many microvolt was written in volt: amplifier noise alone is more.
 _SMALLEST_EMG_UV: Final = 0.01
 
+#: A picture is bounded by what it draws, however long the take was.
+_LARGEST_PICTURE: Final = 50_000_000
+_SVG: Final = "{http://www.w3.org/2000/svg}svg"
+
 #: Less than this share of a joint's positions present is worth a finding, if it is present at all.
 _PRESENT_SHARE: Final = 0.5
 
@@ -198,6 +202,24 @@ def _signal_findings(group: Any, modality: str, row: Row) -> list[str]:
     if modality == "emg" and 0 < size.max(initial=0) < _SMALLEST_EMG_UV:
         findings.append(f"stays below {_SMALLEST_EMG_UV:g} uV: its unit is not microvolt.")
     return findings
+
+
+def sync_findings(dataset: Path, take: Row, _repetitions: list[Row]) -> list[str]:
+    """Check that the picture of a take is an SVG that a browser can show."""
+    from xml.etree import ElementTree as ET
+
+    file = take["sync_file"]
+    with (dataset / file).open("rb") as picture:
+        data = picture.read(_LARGEST_PICTURE + 1)
+    if len(data) > _LARGEST_PICTURE:
+        return [f"{file}: is larger than {_LARGEST_PICTURE} bytes; it is no picture of a take."]
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:  # which can make a small text unfold without bound
+        return [f"{file}: declares a document type, which no picture of a take does."]
+    try:
+        root = ET.fromstring(data)  # noqa: S314
+    except ET.ParseError:
+        return [f"{file}: is no whole SVG picture; write the take again."]
+    return [] if root.tag == _SVG else [f"{file}: is no SVG picture; write the take again."]
 
 
 def clip_findings(dataset: Path, row: Row, view: str) -> list[str]:

@@ -13,7 +13,7 @@ from lab.errors import LayoutError
 from storage.flex.columns import TOP_TABLES, Column, EmgColumn, arrow_schema, expand
 from storage.flex.entries import Row
 from storage.flex.frames import all_views
-from storage.flex.paths import clip_file, frames_file, signals_file
+from storage.flex.paths import clip_file, frames_file, signals_file, sync_file
 from storage.flex.tables import (
     GENERATION_KEY,
     committed_takes,
@@ -145,7 +145,8 @@ def take_findings(tables: TopTables) -> list[str]:
     findings += _missing("streams.parquet", "take_id", (r["take_id"] for r in streams), "takes", tables.rows["takes"])
     for row in takes:
         place = (row["action"], row["subject"], row["take_id"], row["revision"])
-        if row["frames_file"] != frames_file(*place) or row["signals_file"] != signals_file(*place):
+        files = (row["frames_file"], row["signals_file"], row["sync_file"] or sync_file(*place))
+        if files != (frames_file(*place), signals_file(*place), sync_file(*place)):
             findings.append(f"{file}: take {row['take_id']} names files that are not where the layout puts them.")
     for row in tables.committed():
         count = len(tables.repetitions_of(row))

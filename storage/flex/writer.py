@@ -47,6 +47,7 @@ class WrittenTake:
     repetitions: int
     frames_path: Path
     signals_path: Path
+    sync_path: Path | None
     clip_paths: tuple[Path, ...]
     remarks: tuple[str, ...]
 
@@ -70,21 +71,23 @@ def write_take(
     faults: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
     sheet: SubjectSheet | None = None,
+    sync_picture: bytes | None = None,
 ) -> WrittenTake:
     """Write a take into a dataset, or again with what is known better now.
 
     ``take_folder`` is the raw take's, with its views' videos; ``excluded_reason`` is why the take was marked not to
-    be used, ``faults`` what failed or is damaged, ``notes`` what was said about it, ``sheet`` the subject's. The
-    dataset's folder is made if it is missing. The take's files get a new revision and are seen from the moment
-    ``repetitions.parquet`` is replaced; then older revisions are removed. Written again from the same, every file has
-    the same bytes. Raises LayoutError if the take or the dataset cannot be written; the dataset is then as it was.
+    be used, ``faults`` what failed or is damaged, ``notes`` what was said about it, ``sheet`` the subject's,
+    ``sync_picture`` an SVG of how its times were found. The dataset's folder is made if it is missing. The take's files
+    get a new revision and are seen from the moment ``repetitions.parquet`` is replaced; then older revisions are
+    removed. Written again from the same, every file has the same bytes. Raises LayoutError if the take or the dataset
+    cannot be written; the dataset is then as it was.
     """
     say = progress or (lambda _what, _done, _total: None)
     _check(take, segmentation)
     views = {view.view: ViewFrames.of(view) for view in sorted(take.views, key=lambda view: view.view)}
     reference = views.get(take.reference_view) if take.reference_view else None
     rows = [frame_rows(take, reference, repetition) for repetition in segmentation.repetitions]
-    entry = take_entry(take, segmentation, views, rows, excluded_reason, faults, notes)
+    entry = take_entry(take, segmentation, views, rows, excluded_reason, faults, notes, sync_picture)
     clips = _clips(dataset, take_folder, take.record, entry)
     try:
         dataset.mkdir(parents=True, exist_ok=True)
@@ -92,7 +95,7 @@ def write_take(
             begin_dataset(dataset)
             entries = read_entries(dataset)
             try:
-                _write_files(dataset, take, segmentation, views, rows, entry, clips, say)
+                _write_files(dataset, take, segmentation, views, rows, entry, clips, sync_picture, say)
             except BaseException:  # Ctrl-C too: a full disk gets its space back, a reader of all files no leftovers.
                 sweep(dataset, entries)
                 raise
@@ -115,6 +118,7 @@ def write_take(
         repetitions=segmentation.found,
         frames_path=dataset / entry.take["frames_file"],
         signals_path=dataset / entry.take["signals_file"],
+        sync_path=None if sync_picture is None else dataset / entry.take["sync_file"],
         clip_paths=tuple(clip.destination for clip in clips),
         remarks=_remarks(entry, rows, tuple(views)),
     )
@@ -143,9 +147,10 @@ def _write_files(
     rows: list[FrameRows],
     entry: TakeEntry,
     clips: list[_Clip],
+    sync_picture: bytes | None,
     say: Progress,
 ) -> None:
-    """Write clips, signals and frames, in this order: a take whose frames table is there is there whole."""
+    """Write clips, picture, signals and frames, in this order: a take whose frames table is there is there whole."""
     indices: dict[Path, VideoIndex] = {}
     for done, clip in enumerate(clips):
         say("video", done, len(clips))
@@ -165,11 +170,15 @@ def _write_files(
         SIMULATED_KEY: "yes" if take.record.simulated else "no",
         ENTRY_KEY: entry.to_json(),
     }
-    for what in ("signals", "frames"):
+    for what in ("sync", "signals", "frames"):
+        if entry.take[f"{what}_file"] is None:
+            continue
         say(what, 0, 1)
         path = dataset / entry.take[f"{what}_file"]
         path.parent.mkdir(parents=True, exist_ok=True)
-        if what == "signals":
+        if what == "sync":
+            data = sync_picture or b""
+        elif what == "signals":
             data = signals_bytes(take, segmentation.repetitions, entry.revision)
         else:
             data = frames_bytes(take, views, rows, metadata)

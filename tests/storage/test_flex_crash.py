@@ -64,20 +64,20 @@ def _take(record: TakeRecord | None = None) -> AlignedTake:
 
 
 def _first(dataset: Path, raw: Path) -> None:
-    write_take(dataset, raw, _take(), flex_takes.make_segmentation(1))
+    write_take(dataset, raw, _take(), flex_takes.make_segmentation(1), sync_picture=flex_takes.PICTURE)
 
 
 def _second(dataset: Path, raw: Path) -> None:
     """The same take, segmented better."""
-    write_take(dataset, raw, _take(), flex_takes.make_segmentation(2))
+    write_take(dataset, raw, _take(), flex_takes.make_segmentation(2), sync_picture=flex_takes.PICTURE)
 
 
 def _retake(dataset: Path, raw: Path) -> None:
     take = _take(flex_takes.make_record(take="A16-02"))
-    write_take(dataset, raw, take, flex_takes.make_segmentation(1))
+    write_take(dataset, raw, take, flex_takes.make_segmentation(1), sync_picture=flex_takes.PICTURE)
 
 
-@pytest.mark.parametrize(("write", "steps"), [(_second, 9), (_retake, 8)])
+@pytest.mark.parametrize(("write", "steps"), [(_second, 10), (_retake, 9)])
 def test_killed_anywhere_the_index_is_the_old_one_or_the_new_one(
     write: Callable[[Path, Path], None], steps: int, raw: Path, tmp_path: Path
 ) -> None:
@@ -232,7 +232,7 @@ def test_without_an_index_the_newest_revision_counts(raw: Path, tmp_path: Path, 
     _first(dataset, raw)
     _second(other, raw)
     folders = (dataset, other)
-    for room in ("frames", "signals", "video"):
+    for room in ("frames", "signals", "sync", "video"):
         shutil.copytree(other / room, dataset / room, dirs_exist_ok=True)
     for place, folder in enumerate(folders):
         for path in (folder / "frames").rglob("*.parquet"):

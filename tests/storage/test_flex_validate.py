@@ -24,7 +24,13 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
         flex_takes.write_numbered_video(folder / f"{view}.mov")
     for take in ("A16-01", "A01-01"):
         record = flex_takes.make_record(take=take, action=take[:3])
-        write_take(folder / "dataset", folder, flex_takes.make_take(record), flex_takes.make_segmentation(2, 2))
+        write_take(
+            folder / "dataset",
+            folder,
+            flex_takes.make_take(record),
+            flex_takes.make_segmentation(2, 2),
+            sync_picture=flex_takes.PICTURE,
+        )
     return folder / "dataset"
 
 
@@ -105,6 +111,8 @@ TABLE_CASES = {
     "numbers with a hole": ("repetitions", _set(1, repetition=7), "not numbered 1 to 2"),
     "no subject row": ("subjects", lambda rows: rows.clear(), "names subject S12"),
     "files elsewhere": ("takes", _set(0, signals_file="signals/x.h5"), "not where the layout puts them"),
+    "a picture elsewhere": ("takes", _set(0, sync_file="../x.svg"), "not where the layout puts them"),
+    "a picture that is not named": ("takes", _set(0, sync_file=None), "sync_file of .* is not what the take's own"),
     "an annotation of nothing": (
         "annotations",
         lambda rows: rows.append(

@@ -292,7 +292,7 @@ def test_other_peoples_recordings_are_read(data_folder: Path, tmp_path: Path) ->
     shutil.copy(data_folder / "xdf" / "P001_late.xdf", streams_path(tmp_path))
     write_sums(tmp_path)
     whole = read_raw_take(tmp_path)
-    assert [stream.name for stream in whole.streams] == ["Muse#2", "Muse#1", "Muse#3", "Muse#4"]
+    assert [stream.name for stream in whole.streams] == ["Muse-2", "Muse-1", "Muse-3", "Muse-4"]
     assert {stream.counter for stream in whole.streams} == {None}
     assert all(len(stream.probes) and np.isnan(stream.probes[:, 2]).all() for stream in whole.streams)
     assert [len(stream.values) for stream in whole.streams] == [1302, 1302, 6408, 1602]

@@ -157,6 +157,21 @@ def small_file(path: Path) -> None:
     writer.close()
 
 
+def test_probes_know_the_samples_before_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.xdf"
+    small_file(path)
+    numbers, texts = read_xdf(path).streams
+    assert numbers.clock_after.tolist() == [3, 6, 9, 12]
+    assert (texts.clock_after.dtype, texts.clock_after.shape) == (np.dtype(np.int64), (0,))
+    data = bytearray(path.read_bytes())
+    second = data.index(BOUNDARY_MARK) + len(BOUNDARY_MARK)
+    data[second + 1] = 0  # the length of the second piece's first chunk: all up to the boundary is dropped
+    path.write_bytes(data)
+    (numbers, _) = read_xdf(path).streams
+    assert numbers.clock_times.tolist() == [0.0, 10.0, 15.0]
+    assert numbers.clock_after.tolist() == [3, 6, 9]
+
+
 def assert_is_part_of(part: XdfStream, whole: XdfStream) -> None:
     count = len(part.stamps)
     assert part.stamps.tolist() == whole.stamps[:count].tolist()

@@ -15,7 +15,7 @@ PROBES = np.column_stack((np.linspace(1000, 1030, 15), np.full(15, 5.0), np.full
 
 def test_stream_on_session_time_less_latency():
     made = made_stream(1, drift=80e-6, lost=[(4000, 4100)])
-    stream, report = align_stream(replace(made.stream, probes=PROBES), 0.030, 5.0)
+    stream, report, _ = align_stream(replace(made.stream, probes=PROBES), 0.030, 5.0)
     assert np.percentile(np.abs(stream.time_s - (made.true_host_s + 5.0 - 0.030)), 99) < 0.3e-3
     assert stream.values.shape == made.stream.values.shape
     assert np.all(np.diff(stream.time_s) > 0)
@@ -29,7 +29,7 @@ def test_stream_on_session_time_less_latency():
 
 
 def test_without_probes_it_is_marked():
-    _, report = align_stream(made_stream(1).stream, 0.0, 5.0)
+    _, report, _ = align_stream(made_stream(1).stream, 0.0, 5.0)
     assert not report.in_sync
     assert np.isinf(report.uncertainty_p99_ms)
     assert "no clock probes" in report.note
@@ -37,7 +37,7 @@ def test_without_probes_it_is_marked():
 
 def test_above_the_tolerance_it_is_marked():
     made = made_stream(1, chunk=100, jitter_s=0.05, seconds=5.0)
-    _, report = align_stream(replace(made.stream, probes=PROBES), 0.0, 0.5)
+    _, report, _ = align_stream(replace(made.stream, probes=PROBES), 0.0, 0.5)
     assert not report.in_sync
     assert "more than the 0.5 ms" in report.note
 
@@ -45,7 +45,7 @@ def test_above_the_tolerance_it_is_marked():
 def test_a_silent_stream_is_not_in_sync_unless_it_is_irregular():
     stream = made_stream(1, counter=False, clock_rows=False).stream
     empty = replace(stream, stamps=np.zeros(0), values=stream.values[:0], chunk_last=stream.chunk_last[:0])
-    aligned, report = align_stream(empty, 0.0, 5.0)
+    aligned, report, _ = align_stream(empty, 0.0, 5.0)
     assert aligned.time_s.size == 0
     assert not report.in_sync
     assert align_stream(replace(empty, rate_hz=0.0), 0.0, 5.0)[1].in_sync
@@ -56,7 +56,7 @@ def test_string_markers_are_aligned_too():
     stamps = np.array([1005.0, 1007.5])
     words = np.array([["start"], ["stop"]], dtype=object)
     stream = replace(stream, rate_hz=0.0, stamps=stamps, values=words, probes=PROBES)
-    aligned, report = align_stream(stream, 0.0, 5.0)
+    aligned, report, _ = align_stream(stream, 0.0, 5.0)
     np.testing.assert_allclose(aligned.time_s, stamps + 5.0, atol=1e-4)
     assert aligned.values.tolist() == [["start"], ["stop"]]
     assert report.method == "own stamps"
@@ -64,7 +64,7 @@ def test_string_markers_are_aligned_too():
 
 def test_view_keeps_every_frame_record():
     view, truth = made_view(2, lost=[(100, 130)])
-    aligned, report = align_view(view, 0.010, 5.0)
+    aligned, report, _ = align_view(view, 0.010, 5.0)
     assert np.percentile(np.abs(aligned.time_s - (truth + 2.0 - 0.010)), 99) < 0.5e-3
     assert aligned.frame_id.tolist() == view.frame_id.tolist()
     assert (aligned.codec, aligned.width, aligned.height) == ("mjpeg", 640, 480)

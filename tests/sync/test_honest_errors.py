@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sync_recordings import made_stream
 
+from lab.clock_map import ClockMap
 from sync.line_below import fit_line_below
 from sync.timestamps import sample_times
 
@@ -66,10 +67,10 @@ def test_heavy_delays_do_not_overrule_the_device_clock(jitter_s, seconds):
         made = made_stream(
             seed, rate_hz=100.0, chunk=1, jitter_s=jitter_s, seconds=seconds, drift=3e-5, device_clock=True
         )
-        times = sample_times(made.stream)
+        times = sample_times(made.stream, ClockMap.identity())
         assert times.method == "device time"
         assert times.rate_measured_hz == pytest.approx(100, rel=300e-6)
-        error = times.host_s - made.true_host_s
+        error = times.time_s - made.true_host_s
         assert np.std(error) < 0.005
         inside.append(np.all(np.abs(error) < 2 * times.uncertainty_s))
     assert np.mean(inside) >= 0.8
@@ -77,10 +78,10 @@ def test_heavy_delays_do_not_overrule_the_device_clock(jitter_s, seconds):
 
 def test_heavy_delays_are_no_other_rate():
     made = made_stream(0, rate_hz=100.0, chunk=1, jitter_s=0.5, seconds=10.0)
-    times = sample_times(made.stream)
+    times = sample_times(made.stream, ClockMap.identity())
     assert any("nominal rate stands in" in note for note in times.notes)
     wrong = replace(made_stream(0, rate_hz=100.0, chunk=1, seconds=10.0).stream, rate_hz=90.0)
-    assert sample_times(wrong).rate_measured_hz == pytest.approx(100, rel=1e-3)
+    assert sample_times(wrong, ClockMap.identity()).rate_measured_hz == pytest.approx(100, rel=1e-3)
 
 
 def irregular(**changes):
@@ -98,29 +99,34 @@ def irregular(**changes):
 
 
 def test_an_irregular_streams_counter_tells_its_losses():
-    times = sample_times(irregular())
+    times = sample_times(irregular(), ClockMap.identity())
     assert (times.lost, times.gaps, times.lost_ambiguous) == (10, 1, False)
     assert times.counter.tolist() == [5, 6, 7, 18, 19, 20]
-    assert times.host_s.tolist() == irregular().stamps.tolist()
+    assert times.time_s.tolist() == irregular().stamps.tolist()
     assert times.method == "own stamps"
 
 
 def test_an_irregular_streams_counter_wraps_restarts_and_may_be_useless():
-    wrapped = sample_times(irregular(counter=np.array([253, 254, 255, 0, 1, 4]), counter_modulus=256))
+    wrapped = sample_times(
+        irregular(counter=np.array([253, 254, 255, 0, 1, 4]), counter_modulus=256), ClockMap.identity()
+    )
     assert (wrapped.lost, wrapped.lost_ambiguous, wrapped.counter[-1]) == (2, False, 260)
-    again = sample_times(irregular(counter=np.array([5, 6, 7, 0, 1, 2])))
+    again = sample_times(irregular(counter=np.array([5, 6, 7, 0, 1, 2])), ClockMap.identity())
     assert (again.lost, again.lost_ambiguous) == (0, True)
     assert np.all(np.diff(again.counter) > 0)
     assert any("reset once" in note for note in again.notes)
-    zeros = sample_times(irregular(stamps=np.arange(40.0), values=np.zeros((40, 2)), counter=np.zeros(40, dtype=int)))
-    assert zeros.host_s.size == 40
+    zeros = sample_times(
+        irregular(stamps=np.arange(40.0), values=np.zeros((40, 2)), counter=np.zeros(40, dtype=int)),
+        ClockMap.identity(),
+    )
+    assert zeros.time_s.size == 40
     assert "its counter does not count" in zeros.notes
 
 
 def test_an_irregular_stream_with_stamps_out_of_order_keeps_what_was_lost():
-    times = sample_times(irregular(stamps=np.array([10.0, 10.7, 13.0, 12.0, 19.0, np.nan])))
+    times = sample_times(irregular(stamps=np.array([10.0, 10.7, 13.0, 12.0, 19.0, np.nan])), ClockMap.identity())
     assert times.lost == 10
-    assert times.host_s.tolist() == [10.0, 10.7, 12.0, 13.0, 19.0]
+    assert times.time_s.tolist() == [10.0, 10.7, 12.0, 13.0, 19.0]
     assert times.kept.tolist() == [0, 1, 3, 2, 4]
     assert np.all(np.diff(times.counter) > 0)
 
@@ -139,11 +145,11 @@ def test_a_restart_without_loss_loses_nothing_and_moves_no_neighbour(chunk, jitt
     for seed in range(5):
         made = made_stream(seed, chunk=chunk, jitter_s=jitter_s, seconds=20.0)
         first = int(20000 * part) // chunk * chunk
-        times = sample_times(restarted(made, first))
+        times = sample_times(restarted(made, first), ClockMap.identity())
         assert (times.lost, times.gaps, times.lost_ambiguous) == (0, 0, True)
         assert not any("early" in note for note in times.notes)
-        error = np.abs(times.host_s - made.true_host_s)
+        error = np.abs(times.time_s - made.true_host_s)
         assert np.mean(error < 3 * times.uncertainty_s + 1e-6) > 0.95
         # The longer piece is where it would be alone: the short one, less certain, gives way.
         longer = slice(first, None) if part < 0.5 else slice(0, first)
-        assert np.max(error[longer]) < np.max(sample_times(made.stream).uncertainty_s) * 12
+        assert np.max(error[longer]) < np.max(sample_times(made.stream, ClockMap.identity()).uncertainty_s) * 12

@@ -1,0 +1,85 @@
+"""The bytes of an XDF file, mapped into memory and seen through numpy; pages that were read are given back."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lab.errors import FileFormatError
+from storage.os_errors import reason
+from storage.xdf_writer import MAGIC
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Int64 = npt.NDArray[np.int64]
+
+#: Bytes that may be looked at behind a place without a check: the head of any chunk fits.
+HEAD_ROOM: Final = 32
+_WINDOW: Final = 8 << 20
+
+
+class FileBytes:
+    """The mapped bytes, as arrays whose element k is the value that begins at byte k, aligned or not."""
+
+    def __init__(self, data: mmap.mmap) -> None:
+        """See ``data`` through numpy; it stays open as long as one of the arrays lives."""
+        self.data = data
+        self.size = len(data)
+        self._each: dict[np.dtype[Any], npt.NDArray[Any]] = {}
+        self.u8 = np.frombuffer(data, dtype=np.uint8)
+        self.u16 = self.each(np.dtype("<u2"))
+        self.u32 = self.each(np.dtype("<u4"))
+        self.i64 = self.each(np.dtype("<i8"))
+        self.f64 = self.each(np.dtype("<f8"))
+
+    def each(self, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        """Return the array of all values of a type, one beginning at every byte: (size - itemsize + 1,)."""
+        if dtype not in self._each:
+            count = max(self.size - dtype.itemsize + 1, 0)
+            self._each[dtype] = np.ndarray((count,), dtype, buffer=self.data, strides=(1,))
+        return self._each[dtype]
+
+    def find(self, wanted: bytes, start: int, stop: int) -> int:
+        """Return where ``wanted`` lies first within these bytes, -1 where it does not; little memory is needed."""
+        for place in range(start, stop, _WINDOW):
+            end = min(place + _WINDOW, stop)
+            found = self.data.find(wanted, place, min(end + len(wanted) - 1, stop))
+            if found >= 0:
+                return found
+            if end < stop:
+                self.forget(place, end)
+        return -1
+
+    def forget(self, start: int, stop: int) -> None:
+        """Give back the memory of the pages that lie within these bytes; they are read again where needed."""
+        first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+        length = stop // mmap.PAGESIZE * mmap.PAGESIZE - first
+        if length > 0 and hasattr(self.data, "madvise"):  # not on Windows, which takes pages back by itself
+            with contextlib.suppress(OSError):
+                self.data.madvise(mmap.MADV_DONTNEED, first, length)
+
+
+@contextlib.contextmanager
+def mapped_xdf(path: Path) -> Iterator[mmap.mmap]:
+    """Yield the bytes of an XDF file. Raises FileFormatError where it cannot be read or is none."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(MAGIC))
+            if start[:2] == b"\x1f\x8b":
+                raise FileFormatError(f"{path} is compressed; unpack it with gzip first.")
+            if start != MAGIC:
+                raise FileFormatError(f"{path} is not an XDF file; name a .xdf file.")
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read ({reason(error)}); check the name.") from None
+    try:
+        yield data
+    finally:
+        with contextlib.suppress(BufferError):  # where arrays still see the bytes, it goes with the last of them
+            data.close()

@@ -1,0 +1,312 @@
+"""A stretch of clean chunks, taken in at once.
+
+Whatever is not plainly right (a header, a chunk of an unknown kind, one that contradicts itself or is very large) ends
+the stretch before it, for the walk that looks at chunks one by one. So nothing is decided here: what is taken is what
+that walk would have taken.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from storage.xdf_bytes import HEAD_ROOM, FileBytes, Int64
+from storage.xdf_rows import ALL, STAMP_BYTES, Rows, marks_of, stamping_of
+from storage.xdf_samples import TextChunk, text_chunk
+from storage.xdf_writer import BOUNDARY, BOUNDARY_MARK, CLOCK_OFFSET, FILE_HEADER, SAMPLES, STREAM_FOOTER
+
+if TYPE_CHECKING:
+    from storage.xdf_walk import WalkedStream
+
+LARGEST: Final = 1 << 20  # bytes of a chunk's samples that are taken at once
+_LENGTH = struct.Struct("<I").unpack_from
+_LONG = struct.Struct("<Q").unpack_from
+UNUSABLE, TEXTS = -1, -2  # sizes of samples that have none
+
+_MARK: Final = np.frombuffer(BOUNDARY_MARK, dtype="<i8").tolist()
+_WIDTHS = np.zeros(256, dtype=np.bool_)
+_WIDTHS[[1, 4, 8]] = True
+_BITS = np.zeros(256, dtype=np.int64)
+_BITS[[1, 4]] = 0xFF, 0xFFFF_FFFF
+
+Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
+
+
+class Known(NamedTuple):
+    """The streams with a header, by their ids in rising order: (streams,), ``sizes`` of a sample's values in bytes.
+
+    ``sizes`` has one entry more, so that it is never empty.
+    """
+
+    ids: npt.NDArray[np.uint32]
+    streams: list[WalkedStream]
+    sizes: Int64
+
+
+class Stretch(NamedTuple):
+    """Clean chunks: how many there are, where the last one ends, and which bytes a reader can use."""
+
+    chunks: int
+    stop: int
+    usable: list[tuple[int, int]]
+
+
+class _Chunks(NamedTuple):
+    """Heads of chunks, all (chunks,): ``at`` is where the content begins, behind its stream id where there is one."""
+
+    start: Int64
+    at: Int64
+    stop: Int64
+    tag: npt.NDArray[np.uint16]
+    number: Indices  # of the stream in ``Known``
+
+    def before(self, cut: int) -> _Chunks:
+        return _Chunks(self.start[:cut], self.at[:cut], self.stop[:cut], self.tag[:cut], self.number[:cut])
+
+
+class _Samples(NamedTuple):
+    """Chunks of numeric samples, (n,) each: ``chunk`` indexes them among all."""
+
+    chunk: Indices
+    start: Int64
+    stop: Int64
+    counts: Int64
+    size: Int64
+    stamping: npt.NDArray[np.int8]
+
+    def of(self, which: Any) -> _Samples:
+        return _Samples(*(column[which] for column in self))
+
+
+def chunk_starts(file: FileBytes, place: int, limit: int) -> Int64:
+    """Follow the chunks from ``place``; return where each begins, (chunks,), up to the last that does before ``limit``.
+
+    Lengths are believed: behind a chunk whose length is wrong all is meaningless. The chain ends at a width of a
+    length that is none, and no chunk begins within the last ``HEAD_ROOM`` bytes of the file.
+    """
+    data = file.data
+    starts: list[int] = []
+    add = starts.append
+    limit = min(limit, file.size - HEAD_ROOM)
+    while place < limit:  # all that is done for each chunk alone; a tenth of a microsecond counts
+        width = data[place]
+        add(place)
+        if width == 1:
+            place += 2 + data[place + 1]
+        elif width == 4:
+            place += 5 + _LENGTH(data, place + 1)[0]
+        elif width == 8:
+            place += 9 + _LONG(data, place + 1)[0]
+        else:
+            break
+    return np.array(starts, dtype=np.int64)
+
+
+def take_stretch(file: FileBytes, known: Known, starts: Int64, damages: int) -> Stretch:
+    """Take in the chunks that begin at ``starts``, a chain, up to the first that is not plainly right.
+
+    The samples, texts and probes go into the streams of ``known``. ``damages`` counts the damage that the walk has met.
+    """
+    while len(starts):
+        chunks, clean, samples = _look(file, known, starts)
+        cut = int(np.argmin(clean)) if not clean.all() else len(starts)
+        samples = samples.of(samples.chunk < cut)
+        texts, cut = _read_texts(file, known, chunks, cut, damages)
+        if not cut:
+            break
+        if cut < len(clean):
+            samples = samples.of(samples.chunk < cut)
+        samples = samples.of(np.argsort(chunks.number[samples.chunk], kind="stable"))
+        places, marks, wrong = marks_of(file, *samples[1:])
+        if wrong.any():
+            starts = starts[: int(samples.chunk[wrong].min())]  # once more, without it
+            continue
+        if cut < len(clean):
+            chunks = chunks.before(cut)
+        _take_probes(file, known, chunks, samples, texts)
+        usable = np.ones(cut, dtype=np.bool_)
+        _take_rows(known, chunks, samples, (places, marks), usable, damages)
+        for chunk, text in texts:
+            stream = known.streams[int(chunks.number[chunk])]
+            usable[chunk] = stream.take(text, text.count, text.stamped[0], damages)
+        for chunk in np.flatnonzero(chunks.tag == STREAM_FOOTER).tolist():
+            known.streams[int(chunks.number[chunk])].footer = True
+        return Stretch(cut, int(chunks.stop[-1]), _spans(chunks, usable))
+    return Stretch(0, 0, [])
+
+
+def _look(file: FileBytes, known: Known, starts: Int64) -> tuple[_Chunks, Bools, _Samples]:
+    """Read the heads of chunks; say which of them are plainly right, as far as those tell, and which are samples."""
+    head = file.i64[starts]
+    width = head & 0xFF
+    length = (head >> 8) & _BITS[width]
+    if (wide := width == 8).any():
+        length[wide] = file.i64[starts[wide] + 1]  # of 2**63 and more: negative, and so not clean
+    body = starts + 1 + np.minimum(width, 8)
+    clean = _WIDTHS[width] & (length >= 2) & (length <= file.size - body)
+    stop = np.where(clean, body + length, body)
+    tag = file.u16[body]
+    at = body + 6
+    number, of_known = _known_numbers(known, file.u32[body + 2])
+    of_known &= stop >= at
+    size = known.sizes[number]
+    is_samples = (tag == SAMPLES) & of_known & clean & (stop - at >= 2)
+    samples, right = _numeric(file, np.flatnonzero(is_samples & (size >= 0)), at, stop, size)
+    plain = np.zeros(len(starts), dtype=np.bool_)
+    plain[samples.chunk[right]] = True
+    others = np.flatnonzero(~plain)  # few
+    tag_o, at_o, inside, known_o = tag[others], at[others] - 4, stop[others] - at[others] + 4, of_known[others]
+    plain[others] = clean[others] & (
+        (is_samples[others] & (size[others] == TEXTS) & (inside <= LARGEST))
+        | ((tag_o == CLOCK_OFFSET) & known_o & (inside == 20))
+        | ((tag_o == BOUNDARY) & (inside == 16) & (file.i64[at_o] == _MARK[0]) & (file.i64[at_o + 8] == _MARK[1]))
+        | ((tag_o == STREAM_FOOTER) & known_o)
+        | (tag_o == FILE_HEADER)
+    )
+    return _Chunks(starts, at, stop, tag, number), plain, samples if right.all() else samples.of(right)
+
+
+def _known_numbers(known: Known, stream_ids: npt.NDArray[np.uint32]) -> tuple[Indices, Bools]:
+    """Return the number in ``known`` of each stream, and whether it has one."""
+    if not len(known.ids):
+        return np.zeros(len(stream_ids), dtype=np.intp), np.zeros(len(stream_ids), dtype=np.bool_)
+    number = known.ids.searchsorted(stream_ids)
+    np.minimum(number, len(known.ids) - 1, out=number)
+    return number, known.ids[number] == stream_ids
+
+
+def _numeric(file: FileBytes, chunk: Indices, at: Int64, stop: Int64, size: Int64) -> tuple[_Samples, Bools]:
+    """Read the counts of chunks of samples; say for which the length fits them, whatever their bytes say."""
+    at, stop, size = at[chunk], stop[chunk], size[chunk]
+    head = file.i64[at]
+    width = head & 0xFF
+    count = (head >> 8) & _BITS[width]
+    if (wide := width == 8).any():
+        count[wide] = file.i64[at[wide] + 1]
+    start = at + 1 + width
+    total = stop - start
+    right = _WIDTHS[width] & (total >= 0) & (total <= LARGEST) & (count >= 0)
+    right &= count <= total // (1 + size)
+    count = np.where(right, count, 0)
+    stamps, rest = np.divmod(total - count * (1 + size), STAMP_BYTES)
+    right &= (rest == 0) & (stamps <= count)
+    stamping = stamping_of(stamps, count, file.u8[np.minimum(start, file.size - 1)])
+    return _Samples(chunk, start, stop, count, size, stamping), right
+
+
+def _read_texts(
+    file: FileBytes, known: Known, chunks: _Chunks, cut: int, damages: int
+) -> tuple[list[tuple[int, TextChunk]], int]:
+    """Read the chunks of texts before ``cut``, up to the first that is wrong; return them, and where to cut now.
+
+    Those without samples are not among them.
+    """
+    if not (known.sizes == TEXTS).any():
+        return [], cut
+    found: list[tuple[int, TextChunk]] = []
+    wanted = (chunks.tag[:cut] == SAMPLES) & (known.sizes[chunks.number[:cut]] == TEXTS)
+    met: set[int] = set()
+    for chunk in np.flatnonzero(wanted).tolist():
+        number, at = int(chunks.number[chunk]), int(chunks.at[chunk])
+        stream = known.streams[number]
+        counted = stream.counted(file.data, at, int(chunks.stop[chunk]))
+        if counted is None:
+            return found, chunk
+        count, start = counted
+        damaged = number not in met and stream.is_after_damage(damages)
+        text = text_chunk(file, start, int(chunks.stop[chunk]), count, stream.header.channel_count or 0, damaged)
+        if not isinstance(text, TextChunk):  # wrong, or too large
+            return found, chunk
+        if count:
+            met.add(number)
+            found.append((chunk, text))
+    return found, cut
+
+
+def _take_probes(
+    file: FileBytes,
+    known: Known,
+    chunks: _Chunks,
+    samples: _Samples,
+    texts: list[tuple[int, TextChunk]],
+) -> None:
+    """Hand each stream its clock probes, with the number of its samples before each; before its samples are taken."""
+    probes = np.flatnonzero(chunks.tag == CLOCK_OFFSET)
+    if not len(probes):
+        return
+    chunk, count = samples.chunk, samples.counts
+    if texts:
+        chunk = np.append(chunk, [index for index, _ in texts])
+        count = np.append(count, [text.count for _, text in texts])
+        order = np.argsort(chunks.number[chunk], kind="stable")
+        chunk, count = chunk[order], count[order]
+    # Chunks in the order of their streams, so that one number tells both.
+    many = len(chunks.tag)
+    keys = chunks.number[chunk] * many + chunk
+    before = np.append(0, np.cumsum(count))
+    of_probe = chunks.number[probes]
+    counts = before[keys.searchsorted(of_probe * many + probes)] - before[keys.searchsorted(of_probe * many)]
+    at = chunks.at[probes]
+    found = zip(of_probe.tolist(), file.f64[at].tolist(), file.f64[at + 8].tolist(), counts.tolist(), strict=True)
+    for number, time_s, offset_s, samples_before in found:
+        stream = known.streams[number]
+        stream.clock.extend((time_s, offset_s))
+        stream.clock_after.append(stream.samples + samples_before)
+
+
+def _take_rows(
+    known: Known,
+    chunks: _Chunks,
+    samples: _Samples,
+    found: tuple[Int64, npt.NDArray[np.uint8]],
+    usable: Bools,
+    damages: int,
+) -> None:
+    """Hand each stream its samples, which are in the order of the streams; say which chunks are of use."""
+    places, marks = found
+    values_at = places + 1
+    values_at += marks
+    filled = samples.counts > 0
+    if not filled.all():
+        samples = samples.of(filled)
+    behind = np.cumsum(samples.counts)
+    all_stamped = bool((samples.stamping == ALL).all())
+    ends = behind - 1
+    for number, begin, end in _groups(chunks.number[samples.chunk]):
+        stream = known.streams[number]
+        first, last = int(behind[begin] - samples.counts[begin]), int(behind[end - 1])
+        own = slice(first, last)
+        damaged = stream.is_after_damage(damages)
+        stamped = None if all_stamped or (samples.stamping[begin:end] == ALL).all() else marks[own] != 0
+        rows = Rows(values_at[own], stamped, ends[begin:end] - first, damaged)
+        given = True
+        if damaged or stream.adrift:
+            # Up to the first chunk that begins with a stamp, nothing tells the time.
+            firsts = marks[behind[begin:end] - samples.counts[begin:end]] != 0
+            given = bool(firsts.any())
+            lost = int(np.argmax(firsts)) if given else len(firsts)
+            usable[samples.chunk[begin : begin + lost]] = False
+        stream.take(rows, last - first, given, damages)
+
+
+def _groups(numbers: Indices) -> list[tuple[int, int, int]]:
+    """Return (number, begin, end) of each run of equal numbers."""
+    if not len(numbers):
+        return []
+    edges = np.flatnonzero(np.diff(numbers)) + 1
+    begins = [0, *edges.tolist()]
+    return list(zip(numbers[begins].tolist(), begins, [*begins[1:], len(numbers)], strict=True))
+
+
+def _spans(chunks: _Chunks, usable: Bools) -> list[tuple[int, int]]:
+    if usable.all():
+        return [(int(chunks.start[0]), int(chunks.stop[-1]))]
+    return [
+        (int(chunks.start[begin]), int(chunks.stop[end - 1]))
+        for use, begin, end in _groups(usable.astype(np.intp))
+        if use
+    ]
