@@ -537,6 +537,11 @@ def test_every_command_knows_an_imported_take(run: Run, flex_capture: Callable[.
     assert flex_capture("validate", out / "dataset").code == 0
     assert flex_capture("rebuild", out / "dataset").code == 0
     assert flex_capture("backup", out, backup).code == 0
+    aligned = flex_capture("sync", take, "--output", tmp_path / "aligned.h5")
+    assert aligned.code in {0, 1}, aligned.err
+    assert "view1" in aligned.out
+    assert flex_capture("export", take, "--format", "c3d", "--output", tmp_path / "c3d").code in {0, 2}
+    assert flex_capture("replay", take, "--now", "--duration", 1).code == 0
     assert verify_sums(backup / "raw" / "S12" / "visit" / "A16-01") == []
     for place in ((take,), (out / "dataset",), (out / "dataset", "--take", take_id)):
         page = tmp_path / "page.html"
