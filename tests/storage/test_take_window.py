@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +71,27 @@ def test_a_probe_that_is_no_measurement_moves_nothing() -> None:
     np.testing.assert_allclose(rough_session_s(stamps, probes), stamps + 100.0)
     assert np.isnan(rough_session_s([np.nan, 1e300, 5.0], probes)).tolist() == [True, True, False]
     np.testing.assert_array_equal(rough_session_s(stamps, np.zeros((0, 2))), stamps)
+
+
+@pytest.mark.parametrize("step_s", [-4000.0, 30.0, 1e9])
+@pytest.mark.parametrize("known", [True, False])
+def test_probes_of_another_run_of_the_clock_are_left_out(step_s: float, known: bool) -> None:
+    """Session time runs from 0 to 100 s; the host's clock, which began at 5000 s, is set by ``step_s`` at 50.5 s."""
+    session_s = np.arange(0.0, 100.0, 0.1)
+    set_by_s = np.where(session_s > 50.5, step_s, 0.0)
+    probed_s = np.arange(0.0, 100.0, 5.0)
+    offset_s = -5000.0 - np.where(probed_s > 50.5, step_s, 0.0)
+    probes = np.column_stack((probed_s - offset_s, offset_s, np.full(20, np.nan)))
+    probes[4, 1] = 1e6  # no measurement
+    whole = stream(session_s + 5000.0 + set_by_s, probes)
+    after = np.searchsorted(session_s, probed_s) if known else np.zeros(0, dtype=np.int64)
+    whole = replace(whole, probe_after=after)
+    for low_s, high_s, runs in ((51.0, 99.0, "after"), (0.0, 50.0, "before"), (20.0, 80.0, "both")):
+        (part,) = within(take(whole), low_s, high_s).streams
+        kept = {"before": probed_s <= 50.5, "after": probed_s > 50.5, "both": probed_s >= 0}[runs]
+        good = kept & (np.arange(20) != 4)
+        assert set(probes[good, 0]) <= set(part.probes[:, 0]) <= set(probes[kept, 0])
+        assert len(part.probe_after) == (len(part.probes) if known else 0)
 
 
 def test_a_clock_that_was_reset_keeps_each_run_where_it_is() -> None:
