@@ -17,6 +17,7 @@ Int64 = npt.NDArray[np.int64]
 _MIN_ARRIVALS: Final = 3
 #: And less than this share of what is looked at is not long enough to tell a step from a spell of delays.
 _SIDE: Final = 0.1
+_LONGER_THAN_WAITS_S: Final = 2.0
 #: A step is larger than this, and than so many times what the floor wavers by. A device's own count is believed longer.
 _LEAST_S: Final = 0.01
 _LEAST_OF_COUNT_S: Final = 0.25
@@ -74,9 +75,9 @@ def floor_steps(
         end = max(index + width, int(np.searchsorted(arrival_s[index:], arrival_s[index] + window_s)) + index)
         after = behind[index:end]
         lasted = (index - start, min(end, behind.size) - index)
-        if min(lasted) < max(_MIN_ARRIVALS, _SIDE * width):
-            continue
         moved_s = float(np.min(after) - np.min(before))
+        if min(lasted) < max(_MIN_ARRIVALS, _SIDE * width) and abs(moved_s) < _LONGER_THAN_WAITS_S:
+            continue
         if abs(moved_s) > least_s and moved_s * jump[index - 1] > 0 and (falls or moved_s > 0):
             if abs(moved_s) < _AT_ONCE * abs(float(jump[index - 1])):
                 continue
