@@ -4,7 +4,7 @@
 
 Publishes three streams of 500 Hz in chunks of 25 samples, each chunk some milliseconds late: ``NAME.own`` counts by the
 computer's faked clock, ``NAME.true`` by the true one, and so does ``NAME.timed``, whose chunks carry device times as
-well. Says which source ids they have, then answers the lines of its standard input, each with a line of JSON: ``clock``,
+well. Says which source ids they have, then answers each line of its standard input with a line of JSON: ``clock``,
 ``start``, ``stop`` (how much was published). Ends when its standard input closes.
 
 A row of the side file for each chunk: stream, count of its last sample, when that was due (by the clock that the stream
@@ -14,6 +14,7 @@ counts by), and one moment by the true and by the faked clock.
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import select
 import sys
@@ -48,14 +49,16 @@ class _Timespec(ctypes.Structure):
     _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
 
 
-# looked up in the C library itself: what is preloaded stands before it only for who asks the whole process
-_LIBRARY = ctypes.CDLL("libc.so.6")
+@functools.cache
+def _library() -> ctypes.CDLL:
+    """Return the C library itself: what is preloaded stands before it only for who asks the whole process."""
+    return ctypes.CDLL("libc.so.6")
 
 
 def true_s() -> float:
     """Return what ``local_clock`` of a process that nobody fakes is now."""
     now = _Timespec()
-    _LIBRARY.clock_gettime(_MONOTONIC, ctypes.byref(now))
+    _library().clock_gettime(_MONOTONIC, ctypes.byref(now))
     return float(now.seconds + now.nanoseconds * 1e-9)
 
 

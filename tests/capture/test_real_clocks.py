@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import pylsl
 import pytest
+from drifting_device import CHUNK, DEVICE_BEGAN_S, KINDS, RATE_HZ
 
 from capture.recorder import Recorder
 from capture.stream_state import ExpectedStream
-from drifting_device import CHUNK, DEVICE_BEGAN_S, KINDS, RATE_HZ
 from lab.aligned import AlignedStream, StreamReport, SyncEvidence
 from lab.recorded import RecordedStream
 from lab.streams import CLOCK_SUFFIX, Channel, StreamSpec
