@@ -38,6 +38,7 @@ pytestmark = [
     pytest.mark.skipif(not _LIBRARIES, reason="libfaketime is not installed (Debian's package faketime)"),
 ]
 
+STREAMS = "streams.xdf"
 RECORD_S = 38.0
 WITHIN_S = 1e-3
 WITHIN_PPM = 20.0
@@ -169,6 +170,7 @@ def assert_clock_found(name: str, evidence: SyncEvidence, truth: Truth) -> None:
     ends = truth.host_s[[0, -1]]
     session_s = evidence.clock.apply(truth.host_s)
     drift_ppm = (np.ptp(ends) / np.ptp(session_s[[0, -1]]) - 1) * 1e6
+    sys.stdout.write(f"{name:12} clock {drift_ppm:+.1f} ppm, truly {truth.drift_ppm:+.1f} ppm\n")
     assert drift_ppm == pytest.approx(truth.drift_ppm, abs=WITHIN_PPM), name
     error_s, claimed_s = np.abs(session_s - truth.true_s), piece.standard_error(truth.host_s)
     assert np.quantile(error_s, 0.99) < WITHIN_S, name
@@ -178,6 +180,10 @@ def assert_clock_found(name: str, evidence: SyncEvidence, truth: Truth) -> None:
 def assert_times_true(aligned: AlignedStream, report: StreamReport, sampled_s: Any) -> None:
     error_s = np.abs(aligned.time_s - sampled_s)
     p50_s, p99_s = np.quantile(error_s, [0.5, 0.99])
+    sys.stdout.write(  # seen with pytest's -rP
+        f"{report.stream:12} error p50 {p50_s * 1e3:.3f}, p99 {p99_s * 1e3:.3f} ms; said to be "
+        f"{report.uncertainty_p50_ms:.3f}, {report.uncertainty_p99_ms:.3f} ms; drift {report.drift_ppm:+.1f} ppm\n"
+    )
     assert p99_s < WITHIN_S, (p99_s, report)
     assert p99_s < 3e-3 * report.uncertainty_p99_ms, (p99_s, report)
     assert p50_s < 3e-3 * report.uncertainty_p50_ms, (p50_s, report)
@@ -190,21 +196,42 @@ def assert_rate_found(report: StreamReport, true_ppm: float) -> None:
 
 def assert_whole(stream: RecordedStream, report: StreamReport, published: int) -> None:
     assert stream.counter is not None
-    assert (stream.counter == np.arange(published)).all(), stream.name
+    assert np.array_equal(stream.counter, np.arange(published)), stream.name
     assert stream.clock_rows is not None
-    assert (stream.clock_rows[:, 0] == np.arange(CHUNK - 1, published, CHUNK)).all(), stream.name
+    assert np.array_equal(stream.clock_rows[:, 0], np.arange(CHUNK - 1, published, CHUNK)), stream.name
     assert (report.samples, report.lost, report.lost_ambiguous, report.gaps) == (published, 0, False, 0), report
     assert report.in_sync, report
 
 
+def assert_recorded_truly(folder: Path, published: dict[str, int]) -> None:
+    """Read and synchronise what was recorded, and check all of it against the side files of the devices."""
+    notes: list[str] = []
+    streams = {stream.name: stream for stream in recorded_streams(read_xdf(folder / STREAMS), notes)}
+    assert notes == []
+    assert sorted(streams) == sorted(f"{faked.name}.{kind}" for faked in FAKED for kind in KINDS)
+    for faked in FAKED:
+        truth = Truth.of(folder / f"{faked.name}.side")
+        assert truth.drift_ppm == pytest.approx(faked.drift_ppm, abs=5.0)
+        for kind in KINDS:
+            stream = streams[f"{faked.name}.{kind}"]
+            aligned, report, evidence = align_stream(stream, 0.0, 1.0)
+            assert report.method == ("device time" if kind == "timed" else "device count")
+            assert_whole(stream, report, published[stream.name])
+            assert_clock_found(stream.name, evidence, truth)
+            assert_times_true(aligned, report, truth.sampled_s(kind, aligned.counter))
+            assert_rate_found(report, faked.drift_ppm if kind == "own" else 0.0)
+    timed = streams["slow.timed"].clock_rows
+    assert timed is not None
+    assert timed[0, 2] == pytest.approx(DEVICE_BEGAN_S + (CHUNK - 1) / RATE_HZ)
+
+
 def test_devices_whose_clocks_drift_and_are_hours_apart(tmp_path: Path) -> None:
-    path = tmp_path / "streams.xdf"
     with running(tmp_path) as devices:
         for device in devices:
             device.assert_only_its_own_clock_is_faked()
         recorder = Recorder([stream for device in devices for stream in expected_of(device)])
         recorder.connect(10.0)
-        recorder.start(path)
+        recorder.start(tmp_path / STREAMS)
         try:
             for device in devices:
                 device.ask("start")
@@ -218,21 +245,4 @@ def test_devices_whose_clocks_drift_and_are_hours_apart(tmp_path: Path) -> None:
     assert left == []
     assert recorder.failure is None
     assert [event.text for event in recorder.noticed() if event.kind == "clock_jump"] == []
-    notes: list[str] = []
-    streams = {stream.name: stream for stream in recorded_streams(read_xdf(path), notes)}
-    assert notes == []
-    assert sorted(streams) == sorted(f"{faked.name}.{kind}" for faked in FAKED for kind in KINDS)
-    for faked in FAKED:
-        truth = Truth.of(tmp_path / f"{faked.name}.side")
-        assert truth.drift_ppm == pytest.approx(faked.drift_ppm, abs=5.0)
-        for kind in KINDS:
-            stream = streams[f"{faked.name}.{kind}"]
-            aligned, report, evidence = align_stream(stream, 0.0, 1.0)
-            assert report.method == ("device time" if kind == "timed" else "device count")
-            assert_whole(stream, report, published[stream.name])
-            assert_clock_found(stream.name, evidence, truth)
-            assert_times_true(aligned, report, truth.sampled_s(kind, aligned.counter))
-            assert_rate_found(report, faked.drift_ppm if kind == "own" else 0.0)
-    timed = streams["slow.timed"].clock_rows
-    assert timed is not None
-    assert timed[0, 2] == pytest.approx(DEVICE_BEGAN_S + (CHUNK - 1) / RATE_HZ)
+    assert_recorded_truly(tmp_path, published)
