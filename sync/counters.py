@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +18,10 @@ _MAX_BACK_STEPS: Final = 1000
 #: Repeated samples take no time; those of a device that was reset take more than this.
 _RESENT_SLACK_S: Final = 0.25
 _MAX_RESENT: Final = 100_000
+#: Counters that wrap within a chunk or a few, where a repeat is looked for, and how far.
+_SHORT_MODULUS: Final = 4096
+_LONGEST_REPEAT: Final = 4096
+_MOST_LOOKED_AT: Final = 10_000
 #: A chunk and its clock row have the same arrival, but for rounding, and most chunks have one.
 _SAME_ARRIVAL_S: Final = 1e-6
 _MOST_ALIKE: Final = 0.9
@@ -63,6 +67,12 @@ def unwrap(
     if raw.ndim != 1 or stamps.shape != raw.shape or (values is not None and len(values) != raw.size):
         raise ValueError("counter, stamps and values must have one entry a sample")
     everything = np.arange(raw.size, dtype=np.intp)
+    if 0 < modulus <= _SHORT_MODULUS and values is not None:
+        fresh = _not_said_twice(raw, modulus, values)
+        if not fresh.all():
+            rest = unwrap(raw[fresh], modulus, stamps[fresh], rate_hz, values[fresh])
+            again = int(np.count_nonzero(~fresh))
+            return replace(rest, kept=everything[fresh][rest.kept], duplicates=rest.duplicates + again)
     if raw.size < 2:
         return Counted(everything, raw.copy(), np.zeros(raw.size, dtype=np.int64), 0, 0, 0, ambiguous=False)
     step, backward, wrapped = _steps(raw, modulus, stamps, rate_hz)
@@ -110,6 +120,29 @@ def unwrap(
         duplicates=raw.size - indices.size,
         ambiguous=wrapped or bool(piece.size and piece[-1] > 0),
     )
+
+
+def _not_said_twice(raw: Int64, modulus: int, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Mark the samples that do not repeat, in count and values, the run of samples just before them.
+
+    With a short counter a chunk that comes twice looks like one that follows a loss. A signal that stands still repeats
+    itself anyhow, and is no duplicate.
+    """
+    fresh = np.ones(raw.size, dtype=np.bool_)
+    step = np.diff(raw % modulus) % modulus
+    done = 0
+    for place in (np.flatnonzero(step != 1)[:_MOST_LOOKED_AT] + 1).tolist():
+        if place < done:
+            continue
+        least = int((1 - step[place - 1]) % modulus) or modulus
+        for length in range(least, min(_LONGEST_REPEAT, place - done, raw.size - place) + 1, modulus):
+            before, here = slice(place - length, place), slice(place, place + length)
+            run = values[here]
+            if (raw[before] == raw[here]).all() and (values[before] == run).all() and (run != run[0]).any():
+                fresh[here] = False
+                done = place + length
+                break
+    return fresh
 
 
 def unwrap_by_rows(

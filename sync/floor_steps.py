@@ -150,7 +150,8 @@ def settle_count(counted: Counted, ends: Int64, stamps: Float64, modulus: int, r
             here = places[counted.piece[places] == piece]
             arrival_s = stamps[counted.kept[here]]
             count = counted.counter[here].astype(np.float64)
-            steps = floor_steps(count, arrival_s, rate_hz, _COUNT_WINDOW_S, _LEAST_OF_COUNT_S, falls=True)
+            least_s = min(_LEAST_OF_COUNT_S, max(_LEAST_S, modulus / rate_hz / 2)) if turning else _LEAST_OF_COUNT_S
+            steps = floor_steps(count, arrival_s, rate_hz, _COUNT_WINDOW_S, least_s, falls=True)
             for before, step_s in zip(here[steps.before].tolist()[::-1], steps.step_s.tolist()[::-1], strict=True):
                 after = before + 1 + _break_after(counted, before, here)
                 turns = step_s * rate_hz / modulus if modulus else 0.0
