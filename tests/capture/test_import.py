@@ -301,6 +301,19 @@ def test_what_is_typed_wrongly_is_said_all_at_once(run: Run, tmp_path: Path) -> 
     assert "is not an XDF file" in run(text).err
 
 
+@pytest.mark.parametrize("of_view", [False, True])
+def test_the_delay_of_a_camera_is_the_views_or_else_the_streams(run: Run, tmp_path: Path, of_view: bool) -> None:
+    file, video = write_xdf(tmp_path / "theirs.xdf"), write_video(tmp_path / "cam1.mp4", 200)
+    view = '\n[[device]]\nname = "view1"\ndriver = "simulated.camera"\nlatency_s = 0.02\n' if of_view else ""
+    rig = tmp_path / "rig.toml"
+    rig.write_text(f'name = "r"\n[[stream]]\nname = "frames"\nsource_id = "{CAMERA}"\nlatency_s = 0.04\n{view}')
+    outcome = run(file, "--rig", rig, "--video", f"view1={video}:frames")
+    assert outcome.code == 1, outcome.out + outcome.err
+    _, time_s, _ = frame_times(only_take(tmp_path / "out"))
+    delay_s = 0.02 if of_view else 0.04
+    np.testing.assert_allclose(time_s, BEGIN_S + FRAME_S * np.arange(200) - delay_s, atol=1e-3)
+
+
 def test_the_rows_of_a_camera_of_ours_find_their_own_frames(recorded: object, run: Run, tmp_path: Path) -> None:
     from capture.process_take import process_in_memory
 
