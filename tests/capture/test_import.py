@@ -175,6 +175,26 @@ def test_a_damaged_file_is_kept_as_it_is_and_marks_the_take(run: Run, tmp_path: 
     assert verify_sums(take) == []
 
 
+def test_checksums_that_were_lost_are_written_again_and_compared_with_what_was_imported(
+    run: Run, flex_capture: Callable[..., object], tmp_path: Path
+) -> None:
+    whole = write_xdf(tmp_path / "whole.xdf").read_bytes()
+    torn, video = tmp_path / "torn.xdf", write_video(tmp_path / "cam1.mp4", 200)
+    torn.write_bytes(whole[: len(whole) - 500])
+    assert run(torn, "--video", f"view1={video}:VideoStream", "--first-frame", "view1=0").code == 1
+    take = only_take(tmp_path / "out")
+    for change, words in ((b"", ""), (b"x", "view1.mp4 is not what was imported from cam1.mp4")):
+        (take / "SHA256SUMS").unlink()
+        with (take / "view1.mp4").open("ab") as file:
+            file.write(change)
+        outcome = flex_capture("recover", take)
+        assert outcome.code == 0, outcome
+        assert "its checksums were missing" in outcome.out
+        assert words in outcome.out
+        assert ("is not what was imported" in outcome.out) == bool(words)
+        assert verify_sums(take) == []
+
+
 # -- when it was ---------------------------------------------------------------------------------------------------
 
 
