@@ -71,6 +71,33 @@ def test_counted_samples_are_placed_to_a_fraction_of_a_millisecond(links, drawn,
         assert report.in_sync
 
 
+WIDE = COUNTED | {
+    "rate_hz": st.sampled_from([50.0, 250.0, 2000.0]),
+    "chunk": st.integers(1, 500),
+    "modulus": st.sampled_from([0, 2**4, 2**8, 2**16, 2**24]),
+    "device_time": st.booleans(),
+    "resent": st.sampled_from([(), (40,), (7, 8, 90)]),
+    "probes_missing": st.sampled_from([None, None, (10.0, 100.0)]),
+}
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    drawn=st.fixed_dictionaries(WIDE),
+    lost=st.lists(st.tuples(st.floats(0.05, 0.95), st.integers(1, 5000)), max_size=3),
+    reset=st.one_of(st.none(), st.tuples(st.floats(0.1, 0.9), st.sampled_from([0.3, 2.0, 10.0]))),
+)
+def test_what_is_not_known_well_is_said(links, drawn, lost, reset):
+    samples = int(drawn["rate_hz"] * drawn["seconds"])
+    drawn["chunk"] = min(drawn["chunk"], samples // 60)
+    gone = tuple((int(share * samples), min(samples - 1, int(share * samples) + count)) for share, count in lost)
+    link = links.Link(**drawn, lost=gone, probe_period_s=2.0, mean_delay_s=0.001)
+    if reset and drawn["modulus"] not in {2**4, 2**8}:  # these may begin anew as if they went on
+        link = replace(link, device_reset=int(reset[0] * samples), standstill_s=reset[1])
+    error_s, report, _ = errors_of(links.recording_of(link))
+    assert np.quantile(error_s, 0.99) < max(0.5e-3, 4 * report.uncertainty_p99_ms / 1e3)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     drawn=st.fixed_dictionaries(COUNTED),
