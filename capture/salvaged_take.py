@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from lab.errors import FileFormatError, TakeError
-from lab.take import Event, TakeRecord
+from lab.take import Event, ImportRecord, TakeRecord
 from storage.atomic import temporary_files
-from storage.checksums import SUMS_NAME, listed_files, write_sums
+from storage.checksums import SUMS_NAME, listed_files, read_sums, write_sums
 from storage.os_errors import reason
 from storage.raw_take import read_raw_take
 from storage.reserve import reserve_files
@@ -74,10 +74,26 @@ def salvage_take(folder: Path) -> list[str]:
     _clear_up(folder)
     if record.state == "recording":
         return _salvage(folder, record)
+    if record.imported is not None:
+        return _seal_imported(folder, record, record.imported)
     _seal(folder, record)
     if record.state == "recovered":
         return [f"{folder}: its recovery, which was interrupted, is finished"]
     return [f"{folder}: its checksums were missing and are written now"]
+
+
+def _seal_imported(folder: Path, record: TakeRecord, imported: ImportRecord) -> list[str]:
+    """Write the checksums of an imported take, which was whole before it had its name; they must have got lost."""
+    write_sums(folder)
+    digests, _ = read_sums(folder)
+    called = {view.view: view.video for view in record.views}
+    originals = [(streams_path(folder).name, imported.file)]
+    originals += [(called.get(video.view, video.view), video.file) for video in imported.videos]
+    return [f"{folder}: its checksums were missing and are written now"] + [
+        f"  {name} is not what was imported from {file.name}: it has changed, or is missing"
+        for name, file in originals
+        if digests.get(name) != file.sha256
+    ]
 
 
 def _salvage(folder: Path, record: TakeRecord) -> list[str]:

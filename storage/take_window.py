@@ -84,9 +84,9 @@ def _stream_within(stream: RecordedStream, low_s: float, high_s: float) -> Recor
     known = len(stream.probe_after) == len(stream.probes)
     return replace(
         stream,
-        stamps=stream.stamps[first:stop],
-        values=stream.values[first:stop],
-        counter=None if stream.counter is None else stream.counter[first:stop],
+        stamps=stream.stamps[first:stop].copy(),  # a part of an hour must not keep the hour in memory
+        values=stream.values[first:stop].copy(),
+        counter=None if stream.counter is None else stream.counter[first:stop].copy(),
         chunk_last=last,
         clock_rows=rows,
         probes=stream.probes[told],

@@ -175,6 +175,26 @@ def test_a_damaged_file_is_kept_as_it_is_and_marks_the_take(run: Run, tmp_path: 
     assert verify_sums(take) == []
 
 
+def test_checksums_that_were_lost_are_written_again_and_compared_with_what_was_imported(
+    run: Run, flex_capture: Callable[..., object], tmp_path: Path
+) -> None:
+    whole = write_xdf(tmp_path / "whole.xdf").read_bytes()
+    torn, video = tmp_path / "torn.xdf", write_video(tmp_path / "cam1.mp4", 200)
+    torn.write_bytes(whole[: len(whole) - 500])
+    assert run(torn, "--video", f"view1={video}:VideoStream", "--first-frame", "view1=0").code == 1
+    take = only_take(tmp_path / "out")
+    for change, words in ((b"", ""), (b"x", "view1.mp4 is not what was imported from cam1.mp4")):
+        (take / "SHA256SUMS").unlink()
+        with (take / "view1.mp4").open("ab") as file:
+            file.write(change)
+        outcome = flex_capture("recover", take)
+        assert outcome.code == 0, outcome
+        assert "its checksums were missing" in outcome.out
+        assert words in outcome.out
+        assert ("is not what was imported" in outcome.out) == bool(words)
+        assert verify_sums(take) == []
+
+
 # -- when it was ---------------------------------------------------------------------------------------------------
 
 
@@ -299,6 +319,19 @@ def test_what_is_typed_wrongly_is_said_all_at_once(run: Run, tmp_path: Path) -> 
     text = tmp_path / "text.xdf"
     text.write_text("not XDF")
     assert "is not an XDF file" in run(text).err
+
+
+@pytest.mark.parametrize("of_view", [False, True])
+def test_the_delay_of_a_camera_is_the_views_or_else_the_streams(run: Run, tmp_path: Path, of_view: bool) -> None:
+    file, video = write_xdf(tmp_path / "theirs.xdf"), write_video(tmp_path / "cam1.mp4", 200)
+    view = '\n[[device]]\nname = "view1"\ndriver = "simulated.camera"\nlatency_s = 0.02\n' if of_view else ""
+    rig = tmp_path / "rig.toml"
+    rig.write_text(f'name = "r"\n[[stream]]\nname = "frames"\nsource_id = "{CAMERA}"\nlatency_s = 0.04\n{view}')
+    outcome = run(file, "--rig", rig, "--video", f"view1={video}:frames")
+    assert outcome.code == 1, outcome.out + outcome.err
+    _, time_s, _ = frame_times(only_take(tmp_path / "out"))
+    delay_s = 0.02 if of_view else 0.04
+    np.testing.assert_allclose(time_s, BEGIN_S + FRAME_S * np.arange(200) - delay_s, atol=1e-3)
 
 
 def test_the_rows_of_a_camera_of_ours_find_their_own_frames(recorded: object, run: Run, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from foreign_recording import AMP, BEGIN_S, write_video, write_xdf
 from test_docs_commands import FENCE, INLINE, commands, documents, fences, globbed, problem_of
 
 from storage.marks_file import marks_path
@@ -45,6 +46,17 @@ USB = "/media/usb/flex-backup", "E:flex-backup"
 PLUGGED_IN = "usb"
 #: Pages whose commands are placeholders of their own kind, made from the code.
 NOT_TYPED = {"reference"}
+
+
+def record_with_labrecorder(lab: Path) -> None:
+    """Leave what somebody else recorded in the lab: a session, two videos, and a rig that says what the streams are."""
+    markers = ((BEGIN_S + 95.0, "A17 start"), (BEGIN_S + 150.0, "A17 end"))
+    numbers = range(60)
+    write_xdf(lab / "session3.xdf", seconds=160.0, numbers=numbers, markers=markers, phone=True)
+    write_video(lab / "front.mp4", len(numbers))
+    write_video(lab / "side.mkv", len(numbers), "mjpeg")
+    entry = f'[[stream]]\nname = "amp"\nsource_id = "{AMP}"\ncounter = "count"\ncounter_modulus = 256\n'
+    (lab / "theirs.toml").write_text(f'name = "their lab"\n{entry}', encoding="utf-8")
 
 
 def complete_commands(project: Path) -> list[tuple[str, ...]]:
@@ -84,6 +96,7 @@ def lab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert take == lab / TAKE
     (lab / "recordings").mkdir()
     shutil.copy(take / "streams.xdf", lab / "recordings" / "session3.xdf")
+    record_with_labrecorder(lab)
     process_take(take, out / "dataset", lambda *_: None, verify=False)
     (out / "subjects").mkdir()
     (out / "subjects" / "S12.toml").write_text('skill = "novice"\n', encoding="utf-8")

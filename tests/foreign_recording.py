@@ -32,8 +32,13 @@ def write_xdf(
     numbers: Sequence[float] | None = None,
     frame_times_s: Sequence[float] | None = None,
     unit: str = "microvolts",
+    markers: Sequence[tuple[float, str]] = MARKERS,
+    phone: bool = False,
 ) -> Path:
-    """Write 2 channels of sEMG at 1,000 Hz with a count modulo 256, the numbers of frames, and markers."""
+    """Write 2 channels of sEMG at 1,000 Hz with a count modulo 256, the numbers of frames, and markers.
+
+    ``phone`` adds a second camera, whose stream has another channel beside the frame's number.
+    """
     writer = XdfWriter(path)
     emg = (Channel("biceps", unit, "EMG"), Channel("triceps", unit, "EMG"), Channel("count"))
     count = int(seconds * 1000)
@@ -44,6 +49,9 @@ def write_xdf(
         2: build_header("VideoStream", "VideoExternal", (Channel("frame"),), 0.0, "int32", source_id=CAMERA),
         3: build_header("Cues", "Markers", (Channel("text"),), 0.0, "string", source_id="cues"),
     }
+    if phone:
+        channels = (Channel("frame"), Channel("battery"))
+        headers[4] = build_header("Phone", "VideoExternal", channels, 0.0, "int32", source_id="phone")
     for number, header in headers.items():
         writer.stream_header(number, header)
     for host_s in np.arange(BEGIN_S - OFFSET_S - 2.0, BEGIN_S - OFFSET_S + seconds + 2.0, 1.0):
@@ -56,7 +64,9 @@ def write_xdf(
         writer.samples(1, stamps[start : start + 20], values[start : start + 20])
     for number, time_s in zip(numbers, times.tolist(), strict=True):
         writer.samples(2, np.array([time_s - OFFSET_S]), np.array([[number]], dtype="<i4"))
-    for time_s, text in MARKERS:
+        if phone:
+            writer.samples(4, np.array([time_s - OFFSET_S]), np.array([[number, 80]], dtype="<i4"))
+    for time_s, text in markers:
         writer.samples(3, np.array([time_s - OFFSET_S]), [[text]])
     writer.boundary()
     writer.close()
