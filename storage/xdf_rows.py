@@ -22,8 +22,9 @@ ALL, FIRST, NONE, MIXED = range(4)
 
 STAMP_BYTES: Final = 8
 _SHORT_RUN: Final = 64  # omitted stamps in a row that are told for many runs at once
-_SAME_BEFORE_LEAP: Final = 4  # samples of one kind in a row, after which more of them are looked for at once
+_LEAP: Final = 8  # samples of one kind in a row, from which on more of them are looked for at once
 _LONGEST_LEAP: Final = 4_096
+_MARKS: Final = {0: b"\x00", STAMP_BYTES: b"\x08"}
 _SCRATCH: Final = 96 << 10  # bytes; larger pieces of memory are fetched from the system anew each time, which is slow
 
 
@@ -129,43 +130,47 @@ def mixed_places(raw: bytes, count: int, size: int) -> tuple[Int64, int]:
     and where the next one would begin. Takes runs of samples of one kind at once, so that the time is bounded by a
     constant for a sample, and is far less where stamps are few.
     """
-    begins, numbers, strides = [], [], []
-    place = found = same = 0
-    kind = -1
+    begins: list[int] = []
+    numbers: list[int] = []
+    strides: list[int] = []
+    place = found = 0
     end = len(raw)
+    expected = {0: 1, STAMP_BYTES: 1}  # a run is looked for as long as the last one of its kind
     while found < count and place < end:
         mark = raw[place]
-        if mark not in (0, STAMP_BYTES):
+        if mark not in expected:
             break
         stride = 1 + mark + size
-        if place + stride > end:
+        most = min(count - found, (end - place) // stride)
+        if not most:
             break
-        same = same + 1 if mark == kind else 1
-        kind, number = mark, 1
-        if same >= _SAME_BEFORE_LEAP:
-            most = min(count - found, (end - place) // stride)
-            number = _alike(raw, place, mark, stride, most)
-            same = 0
+        number = _run(raw, place, mark, stride, most, expected[mark]) if most > 1 else 1
+        expected[mark] = number
         begins.append(place)
         numbers.append(number)
         strides.append(stride)
         found += number
         place += number * stride
     each = np.array(numbers, dtype=np.int64)
-    behind = np.arange(found) - np.repeat(np.cumsum(each) - each, each)
-    return np.repeat(np.array(begins, dtype=np.int64), each) + behind * np.repeat(
-        np.array(strides, np.int64), each
-    ), place
+    places = np.arange(found)
+    places -= np.repeat(np.cumsum(each) - each, each)
+    places *= np.repeat(np.array(strides, dtype=np.int64), each)
+    places += np.repeat(np.array(begins, dtype=np.int64), each)
+    return places, place
 
 
-def _alike(raw: bytes, place: int, mark: int, stride: int, most: int) -> int:
+def _run(raw: bytes, place: int, mark: int, stride: int, most: int, expected: int) -> int:
     """Return how many samples from ``place`` on, one at least and ``most`` at most, begin with ``mark``."""
-    number, reach = 0, 16
-    wanted = bytes((mark,))
+    number = 1
+    if expected < _LEAP:
+        last = min(_LEAP, most)
+        while number < last:
+            if raw[place + number * stride] != mark:
+                return number
+            number += 1
+    wanted, reach = _MARKS[mark], max(expected, _LEAP)
     while number < most:
-        step = min(reach, most - number)
-        at = place + number * stride
-        seen = raw[at : at + step * stride : stride]
+        seen = raw[place + number * stride : place + min(number + reach, most) * stride : stride]
         alike = len(seen) - len(seen.lstrip(wanted))
         number += alike
         if alike < len(seen):
@@ -218,10 +223,13 @@ def _fill(stamps: Float64, stamped: Bools, last: float, interval_s: float) -> No
     if lead:
         _count_on(stamps[:lead], last, interval_s)
     runs = np.diff(np.append(given, len(stamps))) - 1
-    for run in np.flatnonzero(runs > _SHORT_RUN).tolist():
+    is_short = runs <= _SHORT_RUN
+    if np.count_nonzero(is_short & (runs > 0)) < 2 * _SHORT_RUN:  # a step for all costs as much as a few in turn
+        is_short[:] = False
+    for run in np.flatnonzero(~is_short & (runs > 0)).tolist():
         begin = int(given[run])
         _count_on(stamps[begin + 1 : begin + 1 + int(runs[run])], float(stamps[begin]), interval_s)
-    short = np.flatnonzero((runs > 0) & (runs <= _SHORT_RUN))
+    short = np.flatnonzero(is_short & (runs > 0))
     short = short[np.argsort(-runs[short], kind="stable")]
     begins, lengths = given[short], runs[short]
     now = stamps[begins]
