@@ -130,48 +130,53 @@ def mixed_places(raw: bytes, count: int, size: int) -> tuple[Int64, int]:
     and where the next one would begin. Takes runs of samples of one kind at once, so that the time is bounded by a
     constant for a sample, and is far less where stamps are few.
     """
-    begins: list[int] = []
-    numbers: list[int] = []
-    strides: list[int] = []
-    place = found = 0
-    end = len(raw)
-    expected = {0: 1, STAMP_BYTES: 1}  # a run is looked for as long as the last one of its kind
+    begins: list[int] = []  # of single samples, and of runs
+    runs: list[tuple[int, int, int]] = []  # (index among them, samples, bytes of one)
+    add = begins.append
+    place = found = same = stride = 0
+    end, kind = len(raw), -1
+    usual = {0: 1, STAMP_BYTES: 1}  # how long the last run of its kind was
+    enough = _LEAP
     while found < count and place < end:
         mark = raw[place]
-        if mark not in expected:
+        if mark == kind:
+            same += 1
+        elif mark in usual:
+            if kind >= 0:
+                usual[kind] = same
+            kind, same, stride = mark, 1, 1 + mark + size
+            enough = 1 if usual[mark] >= _LEAP else _LEAP
+        else:
             break
-        stride = 1 + mark + size
-        most = min(count - found, (end - place) // stride)
-        if not most:
+        if place + stride > end:
             break
-        number = _run(raw, place, mark, stride, most, expected[mark]) if most > 1 else 1
-        expected[mark] = number
-        begins.append(place)
-        numbers.append(number)
-        strides.append(stride)
+        add(place)
+        if same < enough:
+            found += 1
+            place += stride
+            continue
+        number = _alike(raw, place, mark, stride, min(count - found, (end - place) // stride), usual[mark])
+        runs.append((len(begins) - 1, number, stride))
+        same += number - 1
         found += number
         place += number * stride
-    each = np.array(numbers, dtype=np.int64)
+    each, strides = np.ones(len(begins), dtype=np.int64), np.zeros(len(begins), dtype=np.int64)
+    if runs:
+        index, numbers, widths = np.array(runs).T
+        each[index], strides[index] = numbers, widths
     places = np.arange(found)
     places -= np.repeat(np.cumsum(each) - each, each)
-    places *= np.repeat(np.array(strides, dtype=np.int64), each)
+    places *= np.repeat(strides, each)
     places += np.repeat(np.array(begins, dtype=np.int64), each)
     return places, place
 
 
-def _run(raw: bytes, place: int, mark: int, stride: int, most: int, expected: int) -> int:
+def _alike(raw: bytes, place: int, mark: int, stride: int, most: int, usual: int) -> int:
     """Return how many samples from ``place`` on, one at least and ``most`` at most, begin with ``mark``."""
-    number = 1
-    if expected < _LEAP:
-        last = min(_LEAP, most)
-        while number < last:
-            if raw[place + number * stride] != mark:
-                return number
-            number += 1
-    wanted, reach = _MARKS[mark], max(expected, _LEAP)
+    number, reach = 1, max(usual, _LEAP)
     while number < most:
         seen = raw[place + number * stride : place + min(number + reach, most) * stride : stride]
-        alike = len(seen) - len(seen.lstrip(wanted))
+        alike = len(seen) - len(seen.lstrip(_MARKS[mark]))
         number += alike
         if alike < len(seen):
             break
