@@ -31,12 +31,12 @@ _SCRATCH: Final = 96 << 10  # bytes; larger pieces of memory are fetched from th
 class Rows(NamedTuple):
     """Samples of one stream in the order of the file.
 
-    ``values_at`` (n,) are the places of their values in the file; a stamp lies right before them where ``stamped``,
-    which is None where all are. ``ends`` (chunks,) index the last sample of each chunk that ends here, ``broken`` those
-    samples before which something of the stream is missing.
+    ``places`` (n,) are those of their first bytes in the file, which a stamp follows where ``stamped``, None where all
+    are. ``ends`` (chunks,) index the last sample of each chunk that ends here, ``broken`` those samples before which
+    something of the stream is missing.
     """
 
-    values_at: Int64
+    places: Int64
     stamped: Bools | None
     ends: Int64
     broken: Int64
@@ -190,10 +190,13 @@ def read_values(file: FileBytes, rows: Rows, values: npt.NDArray[Any]) -> None:
     if not size:
         return
     stored = values.dtype.newbyteorder("<")
-    each = file.each(np.dtype(f"V{size}"))
+    if rows.stamped is None:
+        each, places = file.each(np.dtype(f"V{size}"), 1 + STAMP_BYTES), rows.places
+    else:
+        each, places = file.each(np.dtype(f"V{size}"), 1), rows.places + STAMP_BYTES * rows.stamped
     step = max(_SCRATCH // size, 1)
     for begin in range(0, len(values), step):
-        found = each[rows.values_at[begin : begin + step]]
+        found = each[places[begin : begin + step]]
         values[begin : begin + step] = found.view(stored).reshape(-1, values.shape[1])
 
 
@@ -202,10 +205,11 @@ def read_stamps(file: FileBytes, rows: Rows, last: float, interval_s: float, sta
 
     ``last`` is the stamp before them. Where damage hides that, omitted stamps are NaN up to the first given one.
     """
+    each = file.each(np.dtype("<f8"), 1)
     if rows.stamped is None:
-        stamps[:] = file.f64[rows.values_at - STAMP_BYTES]
+        stamps[:] = each[rows.places]
         return
-    stamps[rows.stamped] = file.f64[rows.values_at[rows.stamped] - STAMP_BYTES]
+    stamps[rows.stamped] = each[rows.places[rows.stamped]]
     fill_stamps(stamps, rows.stamped, rows.broken, last, interval_s)
 
 
