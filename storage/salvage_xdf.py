@@ -24,7 +24,7 @@ from storage.atomic import sync_file, sync_folder, temporary_path
 from storage.os_errors import reason
 from storage.xdf_bytes import FileBytes, mapped_xdf
 from storage.xdf_header import StreamHeader, footer_xml
-from storage.xdf_rows import STAMP_BYTES, Rows, read_stamps
+from storage.xdf_rows import Rows, read_stamps
 from storage.xdf_texts import Texts
 from storage.xdf_walk import WalkedStream, XdfWalk
 from storage.xdf_writer import MAGIC, footer_chunk
@@ -148,9 +148,9 @@ class _Ends:
             if _is_ours(self.stream.header):
                 self.events += map(Event.of_marker, stamps.tolist(), samples.texts)
         elif samples.stamped is None:  # as our recorder writes them
-            stamps = file.f64[samples.values_at[[0, -1]] - STAMP_BYTES]
+            stamps = file.f64[samples.places[[0, -1]] + 1]
         else:
-            stamps = np.empty(len(samples.values_at))
+            stamps = np.empty(len(samples.places))
             read_stamps(file, samples, self._last_s, interval_s, stamps)
         if not self._seen:
             self._seen, self._first_s = True, float(stamps[0])

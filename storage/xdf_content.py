@@ -55,7 +55,7 @@ class StreamContent:
             self._letters += sum(map(len, samples.texts))
             self._ends.extend(end + self.first + begin for end in samples.ends)
         else:
-            self.held += len(samples.values_at)
+            self.held += len(samples.places)
             self._room(self.held, part)
             read_stamps(file, samples, self._last, interval_s, self._stamps[begin : self.held])
             read_values(file, samples, self._values[begin : self.held])

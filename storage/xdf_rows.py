@@ -22,20 +22,21 @@ ALL, FIRST, NONE, MIXED = range(4)
 
 STAMP_BYTES: Final = 8
 _SHORT_RUN: Final = 64  # omitted stamps in a row that are told for many runs at once
-_SAME_BEFORE_LEAP: Final = 4  # samples of one kind in a row, after which more of them are looked for at once
+_LEAP: Final = 8  # samples of one kind in a row, from which on more of them are looked for at once
 _LONGEST_LEAP: Final = 4_096
+_MARKS: Final = {0: b"\x00", STAMP_BYTES: b"\x08"}
 _SCRATCH: Final = 96 << 10  # bytes; larger pieces of memory are fetched from the system anew each time, which is slow
 
 
 class Rows(NamedTuple):
     """Samples of one stream in the order of the file.
 
-    ``values_at`` (n,) are the places of their values in the file; a stamp lies right before them where ``stamped``,
-    which is None where all are. ``ends`` (chunks,) index the last sample of each chunk that ends here, ``broken`` those
-    samples before which something of the stream is missing.
+    ``places`` (n,) are those of their first bytes in the file, which a stamp follows where ``stamped``, None where all
+    are. ``ends`` (chunks,) index the last sample of each chunk that ends here, ``broken`` those samples before which
+    something of the stream is missing.
     """
 
-    values_at: Int64
+    places: Int64
     stamped: Bools | None
     ends: Int64
     broken: Int64
@@ -129,44 +130,53 @@ def mixed_places(raw: bytes, count: int, size: int) -> tuple[Int64, int]:
     and where the next one would begin. Takes runs of samples of one kind at once, so that the time is bounded by a
     constant for a sample, and is far less where stamps are few.
     """
-    begins, numbers, strides = [], [], []
-    place = found = same = 0
-    kind = -1
-    end = len(raw)
+    begins: list[int] = []  # of single samples, and of runs
+    runs: list[tuple[int, int, int]] = []  # (index among them, samples, bytes of one)
+    add = begins.append
+    place = found = same = stride = 0
+    end, kind = len(raw), -1
+    usual = {0: 1, STAMP_BYTES: 1}  # how long the last run of its kind was
+    enough = _LEAP
     while found < count and place < end:
         mark = raw[place]
-        if mark not in (0, STAMP_BYTES):
+        if mark == kind:
+            same += 1
+        elif mark in usual:
+            if kind >= 0:
+                usual[kind] = same
+            kind, same, stride = mark, 1, 1 + mark + size
+            enough = 1 if usual[mark] >= _LEAP else _LEAP
+        else:
             break
-        stride = 1 + mark + size
         if place + stride > end:
             break
-        same = same + 1 if mark == kind else 1
-        kind, number = mark, 1
-        if same >= _SAME_BEFORE_LEAP:
-            most = min(count - found, (end - place) // stride)
-            number = _alike(raw, place, mark, stride, most)
-            same = 0
-        begins.append(place)
-        numbers.append(number)
-        strides.append(stride)
+        add(place)
+        if same < enough:
+            found += 1
+            place += stride
+            continue
+        number = _alike(raw, place, mark, stride, min(count - found, (end - place) // stride), usual[mark])
+        runs.append((len(begins) - 1, number, stride))
+        same += number - 1
         found += number
         place += number * stride
-    each = np.array(numbers, dtype=np.int64)
-    behind = np.arange(found) - np.repeat(np.cumsum(each) - each, each)
-    return np.repeat(np.array(begins, dtype=np.int64), each) + behind * np.repeat(
-        np.array(strides, np.int64), each
-    ), place
+    each, strides = np.ones(len(begins), dtype=np.int64), np.zeros(len(begins), dtype=np.int64)
+    if runs:
+        index, numbers, widths = np.array(runs).T
+        each[index], strides[index] = numbers, widths
+    places = np.arange(found)
+    places -= np.repeat(np.cumsum(each) - each, each)
+    places *= np.repeat(strides, each)
+    places += np.repeat(np.array(begins, dtype=np.int64), each)
+    return places, place
 
 
-def _alike(raw: bytes, place: int, mark: int, stride: int, most: int) -> int:
+def _alike(raw: bytes, place: int, mark: int, stride: int, most: int, usual: int) -> int:
     """Return how many samples from ``place`` on, one at least and ``most`` at most, begin with ``mark``."""
-    number, reach = 0, 16
-    wanted = bytes((mark,))
+    number, reach = 1, max(usual, _LEAP)
     while number < most:
-        step = min(reach, most - number)
-        at = place + number * stride
-        seen = raw[at : at + step * stride : stride]
-        alike = len(seen) - len(seen.lstrip(wanted))
+        seen = raw[place + number * stride : place + min(number + reach, most) * stride : stride]
+        alike = len(seen) - len(seen.lstrip(_MARKS[mark]))
         number += alike
         if alike < len(seen):
             break
@@ -180,10 +190,13 @@ def read_values(file: FileBytes, rows: Rows, values: npt.NDArray[Any]) -> None:
     if not size:
         return
     stored = values.dtype.newbyteorder("<")
-    each = file.each(np.dtype(f"V{size}"))
+    if rows.stamped is None:
+        each, places = file.each(np.dtype(f"V{size}"), 1 + STAMP_BYTES), rows.places
+    else:
+        each, places = file.each(np.dtype(f"V{size}"), 1), rows.places + STAMP_BYTES * rows.stamped
     step = max(_SCRATCH // size, 1)
     for begin in range(0, len(values), step):
-        found = each[rows.values_at[begin : begin + step]]
+        found = each[places[begin : begin + step]]
         values[begin : begin + step] = found.view(stored).reshape(-1, values.shape[1])
 
 
@@ -192,10 +205,11 @@ def read_stamps(file: FileBytes, rows: Rows, last: float, interval_s: float, sta
 
     ``last`` is the stamp before them. Where damage hides that, omitted stamps are NaN up to the first given one.
     """
+    each = file.each(np.dtype("<f8"), 1)
     if rows.stamped is None:
-        stamps[:] = file.f64[rows.values_at - STAMP_BYTES]
+        stamps[:] = each[rows.places]
         return
-    stamps[rows.stamped] = file.f64[rows.values_at[rows.stamped] - STAMP_BYTES]
+    stamps[rows.stamped] = each[rows.places[rows.stamped]]
     fill_stamps(stamps, rows.stamped, rows.broken, last, interval_s)
 
 
@@ -218,10 +232,13 @@ def _fill(stamps: Float64, stamped: Bools, last: float, interval_s: float) -> No
     if lead:
         _count_on(stamps[:lead], last, interval_s)
     runs = np.diff(np.append(given, len(stamps))) - 1
-    for run in np.flatnonzero(runs > _SHORT_RUN).tolist():
+    is_short = runs <= _SHORT_RUN
+    if np.count_nonzero(is_short & (runs > 0)) < 2 * _SHORT_RUN:  # a step for all costs as much as a few in turn
+        is_short[:] = False
+    for run in np.flatnonzero(~is_short & (runs > 0)).tolist():
         begin = int(given[run])
         _count_on(stamps[begin + 1 : begin + 1 + int(runs[run])], float(stamps[begin]), interval_s)
-    short = np.flatnonzero((runs > 0) & (runs <= _SHORT_RUN))
+    short = np.flatnonzero(is_short & (runs > 0))
     short = short[np.argsort(-runs[short], kind="stable")]
     begins, lengths = given[short], runs[short]
     now = stamps[begins]

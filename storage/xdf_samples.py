@@ -118,7 +118,7 @@ def rows_of(file: FileBytes, chunks: list[NumericChunk], sample_size: int) -> Ro
     places, marks, _ = marks_of(file, starts, stops, counts, sizes, stamping.astype(np.int8))
     behind = np.cumsum(counts)
     return Rows(
-        values_at=places + 1 + marks,
+        places=places,
         stamped=None if (stamping == ALL).all() else marks != 0,
         ends=behind[closes != 0] - 1,
         broken=(behind - counts)[after_damage != 0],

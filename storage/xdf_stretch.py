@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from storage.xdf_bytes import HEAD_ROOM, FileBytes, Int64
-from storage.xdf_rows import ALL, STAMP_BYTES, Rows, marks_of, stamping_of
+from storage.xdf_rows import ALL, Rows, marks_of, stamping_of
 from storage.xdf_texts import Texts, read_text_chunk
 from storage.xdf_writer import BOUNDARY, BOUNDARY_MARK, CLOCK_OFFSET, FILE_HEADER, SAMPLES, STREAM_FOOTER
 
@@ -285,7 +285,6 @@ def _take_rows(
         samples = samples.of(filled)
     behind = np.cumsum(samples.counts)
     all_stamped = bool((samples.stamping == ALL).all())
-    values_at = places + (1 + STAMP_BYTES) if all_stamped else places + 1 + marks
     ends = behind - 1
     for number, begin, end in _groups(chunks.number[samples.chunk]):
         stream = known.streams[number]
@@ -293,7 +292,7 @@ def _take_rows(
         own = slice(first, last)
         damaged = stream.is_after_damage(damages)
         stamped = None if all_stamped or (samples.stamping[begin:end] == ALL).all() else marks[own] != 0
-        rows = Rows(values_at[own], stamped, ends[begin:end] - first, _FIRST if damaged else _NOT_ANY)
+        rows = Rows(places[own], stamped, ends[begin:end] - first, _FIRST if damaged else _NOT_ANY)
         given = True
         if damaged or stream.adrift:
             # Up to the first chunk that begins with a stamp, nothing tells the time.

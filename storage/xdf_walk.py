@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 
 from lab.streams import SampleFormat
-from storage.xdf_bytes import FileBytes, mapped_xdf
+from storage.xdf_bytes import FileBytes
 from storage.xdf_header import NUMPY_TYPES, StreamHeader, parse_header
 from storage.xdf_rows import Rows
 from storage.xdf_samples import (
@@ -42,8 +42,6 @@ from storage.xdf_writer import (
     STREAM_FOOTER,
     STREAM_HEADER,
 )
-
-__all__ = ["WalkedStream", "XdfWalk", "mapped_xdf"]
 
 _MOST_NOTES = 50
 _TAG = struct.Struct("<H")
@@ -181,12 +179,6 @@ class XdfWalk:
             self.notes.append(sentence)
         elif len(self.notes) == _MOST_NOTES:
             self.notes.append("Further problems are not listed.")
-
-    def run(self) -> None:
-        """Walk to the end; the samples are of no interest."""
-        for _ in self.stretches():
-            for stream in self.streams:
-                stream.pending.clear()
 
     def stretches(self) -> Iterator[None]:
         """Walk to the end, and pause wherever samples are pending that should be taken before more are."""

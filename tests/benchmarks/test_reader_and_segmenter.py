@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 
 
-def test_both_readers_give_the_same_values(tmp_path):
-    from reader import BARE, OURS, READERS, write_synthetic
+@pytest.mark.parametrize("kind", ["write_synthetic", "write_partly_stamped"])
+def test_both_readers_give_the_same_values(tmp_path, kind):
+    import reader
 
     path = tmp_path / "small.xdf"
-    write_synthetic(path, 3.0)
-    ours, theirs = READERS[OURS](path), READERS[BARE](path)
+    getattr(reader, kind)(path, 3.0)
+    ours, theirs = reader.READERS[reader.OURS](path), reader.READERS[reader.BARE](path)
     assert ours.keys() == theirs.keys()
     for stream_id, values in ours.items():
         np.testing.assert_array_equal(values, theirs[stream_id])
+    in_blocks = reader.READERS[reader.BLOCKS](path)
+    assert [len(samples) for samples in in_blocks.values()] == [len(values) for values in ours.values()]
 
 
 def test_readers_are_compared(tmp_path):

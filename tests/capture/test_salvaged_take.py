@@ -24,7 +24,6 @@ from storage.checksums import verify_sums
 from storage.raw_take import read_raw_take
 from storage.take_folder import part_path, read_record, streams_path, write_record
 from storage.xdf_header import build_header
-from storage.xdf_walk import XdfWalk, mapped_xdf
 from storage.xdf_writer import XdfWriter, variable_length
 
 VIEWS = ("view1", "view2")
@@ -37,13 +36,10 @@ def cut_off(whole: Path, folder: Path) -> Path:
     take = folder / "raw" / "S12" / "offline" / "A16-01"
     shutil.copytree(whole, take, ignore=shutil.ignore_patterns("truth"))
     (take / "SHA256SUMS").unlink()
-    with mapped_xdf(take / "streams.xdf") as data:
-        walk = XdfWalk(data)
-        walk.run()
-        footer = bytes(data).find(b"<first_timestamp>")
-        end = bytes(data).rfind(b"<?xml", 0, footer) - 15  # somewhere in the chunk before, too
-        content = bytes(data)[:end]
-    part_path(take / "streams.xdf").write_bytes(content + TORN)
+    whole_bytes = (take / "streams.xdf").read_bytes()
+    footer = whole_bytes.find(b"<first_timestamp>")
+    end = whole_bytes.rfind(b"<?xml", 0, footer) - 15  # somewhere in the chunk before, too
+    part_path(take / "streams.xdf").write_bytes(whole_bytes[:end] + TORN)
     (take / "streams.xdf").unlink()
     for view in VIEWS:
         for name in (f"{view}.mov", f"{view}.frames"):
