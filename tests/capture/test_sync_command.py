@@ -437,6 +437,27 @@ def test_a_disk_that_refuses_leaves_the_older_file(recording, flex_capture, tmp_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "lab.xdf"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a limit for the size of files is POSIX's")
+def test_a_disk_that_is_full_in_the_middle_is_one_sentence(recording, tmp_path, project):
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000));"
+        "from capture.cli import main; main()"
+    )
+    output = tmp_path / "a.h5"
+    failed = subprocess.run(
+        [sys.executable, "-c", limited, "sync", str(recording), "--output", str(output)],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert failed.returncode == 3, failed
+    assert failed.stderr.count("\n") == 1
+    assert "cannot be written (File too large)" in failed.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["lab.xdf"]
+
+
 def test_what_is_read_back_is_compared(recording, flex_capture, tmp_path, monkeypatch):
     from storage.aligned_file import AlignedFile
 
