@@ -66,6 +66,7 @@ class Link:
     garbage: float = 0.0
     probes_missing: tuple[float, float] | None = None
     seed: int = 0
+    channels: int = 2
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def recording_of(link: Link) -> Recording:
         source_id="emg-1",
         host="lab",
         content_type="EMG",
-        channels=(Channel("a", "microvolts"), Channel("b", "microvolts")),
+        channels=tuple(Channel(f"c{number}", "microvolts") for number in range(link.channels)),
         rate_hz=link.rate_hz,
         format="float32",
         counter_origin="device",
@@ -115,7 +116,7 @@ def recording_of(link: Link) -> Recording:
         simulated=True,
         video=None,
         stamps=stamps,
-        values=np.column_stack((np.sin(index / 7), index % 1001)).astype(np.float32),
+        values=_values(index, link.channels),
         counter=(counts[index] % link.modulus if link.modulus else counts[index]) if link.counter else None,
         chunk_last=ends.astype(np.int64),
         clock_rows=rows if link.clock_rows and link.counter else None,
@@ -123,6 +124,14 @@ def recording_of(link: Link) -> Recording:
         probe_after=after.astype(np.int64),
     )
     return Recording(link, stream, taken_s[index])
+
+
+def _values(index: Int64, channels: int) -> npt.NDArray[np.float32]:
+    """Return values that do not repeat soon, (samples, channels)."""
+    values = np.empty((index.size, channels), dtype=np.float32)
+    for channel in range(channels):
+        values[:, channel] = index * (7919 + 2 * channel) % 1_000_003
+    return values
 
 
 def _integrated(drift: float, bend: float, period_s: float, passed_s: Float64) -> Float64:
@@ -216,7 +225,7 @@ def _announce(writer: XdfWriter, one: Recording, stream_id: int) -> list[tuple[f
     name = f"{stream.name}{stream_id // 3 or ''}"
     channels = [*stream.channels, *([Channel(COUNTER_LABEL)] if link.counter else [])]
     described = {"version": "1", "device": name, "counter_modulus": str(link.modulus), "counter_origin": "device"}
-    header = build_header(name, "EMG", channels, link.rate_hz, "double64", source_id=name, flex_capture=described)
+    header = build_header(name, "EMG", channels, link.rate_hz, "float32", source_id=name, flex_capture=described)
     writer.stream_header(stream_id, header)
     if stream.clock_rows is not None:
         labels = [Channel(label) for label in CLOCK_LABELS]
@@ -241,9 +250,9 @@ def _write_piece(writer: XdfWriter, stream_id: int, piece: int, one: Recording) 
         return
     first = 0 if piece == 0 else int(stream.chunk_last[piece - 1]) + 1
     end = int(stream.chunk_last[piece]) + 1
-    values = stream.values[first:end].astype(np.float64)
+    values = stream.values[first:end]
     if stream.counter is not None:
-        values = np.column_stack((values, stream.counter[first:end]))
+        values = np.column_stack((values, stream.counter[first:end].astype(np.float32)))
     writer.samples(stream_id, stream.stamps[first:end], values)
     if stream.clock_rows is not None:
         row = stream.clock_rows[piece : piece + 1]

@@ -8,17 +8,30 @@ defaults, which synchronise clocks and remove jitter.
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import subprocess
+import sys
 import tempfile
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from simulated_links import Recording, recording_of, scenarios, write_recording
+from peak_memory import Peak
+from simulated_links import Link, Recording, recording_of, scenarios, write_recording
 
+from storage.recorded_streams import recorded_streams
+from storage.xdf_reader import read_xdf
 from sync.align import align_stream
 
 Float64 = npt.NDArray[np.float64]
+
+#: A pose, sEMG, five cameras' rows and a vest, as a lab records them: (rate in Hz, channels, samples a chunk).
+MIX: Final = ((100.0, 63, 5), (2000.0, 16, 54), *((30.0, 5, 1),) * 5, (1.0, 2, 1))
+OURS, PEER = "flex-capture", "pyxdf"
 
 
 @dataclass(frozen=True)
@@ -86,14 +99,88 @@ def accuracy(seeds: int, chosen: str, folder: Path) -> None:
         )
 
 
+def write_mix(path: Path, minutes: float, streams: int) -> None:
+    """Write a recording of the first ``streams`` of the mix."""
+    plain = Link(seconds=60.0 * minutes, drift=30e-6, host_drift=-20e-6)
+    recordings = [
+        recording_of(replace(plain, rate_hz=rate_hz, channels=channels, chunk=chunk, seed=number))
+        for number, (rate_hz, channels, chunk) in enumerate(MIX[:streams])
+    ]
+    write_recording(recordings[0], path, others=tuple(recordings[1:]))
+
+
+def cost_here(method: str, path: Path) -> dict[str, float]:
+    """Read and synchronise a file in this process; return processor seconds and growth of the peak memory in MB."""
+    import psutil
+    import pyxdf
+    import scipy.linalg
+    import scipy.ndimage  # noqa: F401 - both start with everything imported
+
+    peak = Peak(psutil.Process())
+    before = peak.now()
+    began_s = time.process_time()
+    size = 0
+    if method == OURS:
+        notes: list[str] = []
+        for stream in recorded_streams(read_xdf(path), notes):
+            aligned, *_ = align_stream(stream, 0.0, 5.0)
+            size += aligned.values.nbytes + aligned.time_s.nbytes
+            del aligned
+    else:
+        for stream in pyxdf.load_xdf(str(path))[0]:
+            size += stream["time_series"].nbytes + stream["time_stamps"].nbytes
+    return {"seconds": time.process_time() - began_s, "peak_mb": peak.highest() - before, "result_mb": size / 1e6}
+
+
+def cost(path: Path, method: str) -> dict[str, float]:
+    """Do so in a process of its own, on one core."""
+    alone = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    command = [sys.executable, __file__, "--method", method, "--file", str(path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=alone)
+    return dict(json.loads(done.stdout))
+
+
+def costs(folder: Path, minutes: list[float], rounds: int) -> None:
+    """Print what reading and synchronising takes, how it grows with length and streams, and pyxdf's the same."""
+    print(f"{'minutes':>8}{'streams':>9}{'file MB':>9}{'':15}{'s':>8}{'ratio':>8}{'peak MB':>9}{'ratio':>8}")
+    longest = max(minutes)
+    for length, streams in [*((length, len(MIX)) for length in minutes), (longest, 2), (longest, 4)]:
+        path = folder / "mix.xdf"
+        write_mix(path, length, streams)
+        found = {}
+        for method in (OURS, PEER):
+            rows = [cost(path, method) for _ in range(rounds if method == OURS else 1)]
+            found[method] = min(rows, key=lambda row: row["seconds"])
+        size_mb = path.stat().st_size / 1e6
+        path.unlink()
+        for method, row in found.items():
+            own = found[OURS]
+            print(
+                f"{length:8g}{streams:9}{size_mb:9.0f}   {method:12}{row['seconds']:8.2f}"
+                f"{row['seconds'] / own['seconds']:8.1f}{row['peak_mb']:9.0f}{row['peak_mb'] / own['peak_mb']:8.1f}",
+                flush=True,
+            )
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description="Accuracy and cost of synchronisation, beside pyxdf.")
+    parser.add_argument("--figures", choices=("accuracy", "cost"), help="only these")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--scenario", default="", help="only those whose name contains this")
+    parser.add_argument("--minutes", type=float, nargs="+", default=[10.0, 30.0, 60.0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--method", choices=(OURS, PEER), help=argparse.SUPPRESS)
+    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.method:
+        print(json.dumps(cost_here(asked.method, asked.file)))
+        return
     with tempfile.TemporaryDirectory() as folder:
-        accuracy(asked.seeds, asked.scenario, Path(folder))
+        if asked.figures != "cost":
+            accuracy(asked.seeds, asked.scenario, Path(folder))
+        if asked.figures != "accuracy":
+            costs(Path(folder), asked.minutes, asked.rounds)
 
 
 if __name__ == "__main__":

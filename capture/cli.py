@@ -15,6 +15,7 @@ from capture.commands.backup import backup
 from capture.commands.check import check
 from capture.commands.doctor import doctor
 from capture.commands.export import export
+from capture.commands.import_recording import import_recording
 from capture.commands.rebuild import rebuild
 from capture.commands.record import record
 from capture.commands.recover import recover
@@ -43,6 +44,7 @@ def group(debug: bool) -> None:
 
 for _command in (
     record,
+    import_recording,
     check,
     status,
     show,

@@ -13,10 +13,10 @@ from capture.output_folder import plain_name, refuse_recorded_folder
 from capture.recovery import recover_met
 from capture.take_or_dataset import is_raw_take
 from lab.errors import RequestError
-from storage.take_folder import read_record, video_path
+from storage.take_folder import read_record, view_video_path
 
 if TYPE_CHECKING:
-    from lab.aligned import AlignedView
+    from lab.aligned import AlignedTake
     from storage.rerun_file import TimedPicture
 
 Progress = Callable[[str, int, int], None]
@@ -49,13 +49,13 @@ def export_rerun(request: ExportRequest) -> int:
 
         processed = process_in_memory(request.place, progress, verify=True)
         make_folder(request.output)
-        pictures = _pictures(request, processed.aligned.views, progress)
+        pictures = _pictures(request, processed.aligned, progress)
         write_rerun(request.output / name, processed.aligned, processed.segmentation, pictures)
     console.line(f"{request.output / name}; open it with `rerun {name}`")
     return 0
 
 
-def _pictures(request: ExportRequest, views: tuple[AlignedView, ...], progress: Progress) -> Iterator[TimedPicture]:
+def _pictures(request: ExportRequest, take: AlignedTake, progress: Progress) -> Iterator[TimedPicture]:
     """Yield each view's pictures in order of time; frames that cannot be decoded are left out."""
     from capture.page.pictures import load_pictures
     from capture.page.shown_take import PictureRequest
@@ -63,7 +63,7 @@ def _pictures(request: ExportRequest, views: tuple[AlignedView, ...], progress: 
     from storage.rerun_file import TimedPicture
 
     chosen = []
-    for view in views:
+    for view in take.views:
         frames = ViewFrames.of(view)
         if len(frames.time_s):
             _, first = np.unique(np.floor((frames.time_s - frames.time_s[0]) * PICTURES_HZ), return_index=True)
@@ -72,7 +72,7 @@ def _pictures(request: ExportRequest, views: tuple[AlignedView, ...], progress: 
         progress("pictures", done, len(chosen))
         part = chosen[done : done + _AT_ONCE]
         wanted = [
-            PictureRequest(number, "middle", name, video_path(request.place, name), index)
+            PictureRequest(number, "middle", name, view_video_path(request.place, take.record, name), index)
             for number, (name, _, index) in enumerate(part)
         ]
         loaded = load_pictures(wanted, PICTURE_PX, _QUALITY, lambda _done, _total: None)

@@ -42,11 +42,15 @@ def record_into_dataset(plan: TakePlan, dataset: Path, console: Console, *, coun
             console.warning("interrupted before the take began; nothing was recorded")
             return TakeOutcome(None, INTERRUPTED, time.monotonic())
         stopped_s, interrupted = time.monotonic(), interruption.requested.is_set()
-        code = _into_dataset(finished, dataset, console, interruption)
+        code = take_into_dataset(finished, dataset, console, interruption)
         return TakeOutcome(finished.folder, code, stopped_s, interruption.ending, interrupted)
 
 
-def _into_dataset(finished: FinishedTake, dataset: Path, console: Console, interruption: Interruption) -> int:
+def take_into_dataset(finished: FinishedTake, dataset: Path, console: Console, interruption: Interruption) -> int:
+    """Write a sealed raw take into the dataset, say how it stands, and return the exit code.
+
+    Whatever fails, and where it is interrupted, the raw take is kept, and that is said.
+    """
     again = f"flex-capture resegment {finished.folder}"
     for failure in finished.failures:
         console.error(failure)  # at once, not only with the verdict

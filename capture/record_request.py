@@ -105,7 +105,7 @@ def check_request(request: RecordRequest) -> CheckedRequest:
         problems.append(f"session '{request.session}' is not possible; use letters, digits, - and _")
     sheet: SubjectSheet | None = None
     try:
-        sheet = None if impossible else require_consent(request)
+        sheet = None if impossible else require_consent(request.out, request.subject)
     except RequestError as error:
         problems += error.problems
     of_sheet = None if sheet is None else sheet.skill
@@ -123,13 +123,13 @@ def check_request(request: RecordRequest) -> CheckedRequest:
     return CheckedRequest(request, session, skill, action, simulated)
 
 
-def require_consent(request: RecordRequest) -> SubjectSheet | None:
+def require_consent(out: Path, subject: str) -> SubjectSheet | None:
     """Return the subject's sheet. Raises RequestError where it says that the subject may not be recorded today."""
-    sheet = read_sheet(request.out, request.subject)
+    sheet = read_sheet(out, subject)
     refusal = None if sheet is None else sheet.refusal(date.today())  # noqa: DTZ011 - the lab's own day
     if refusal is not None:
-        path = sheet_path(request.out, request.subject)
-        raise RequestError(f"subject {request.subject} {refusal} ({path}); nothing is recorded without consent")
+        path = sheet_path(out, subject)
+        raise RequestError(f"subject {subject} {refusal} ({path}); nothing is recorded without consent")
     return sheet
 
 

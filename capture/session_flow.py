@@ -150,7 +150,7 @@ def _record(session: _Session, planned: PlannedSet) -> TakeOutcome | None:
     folder, action = checked.request.raw / checked.request.subject / checked.session, planned.action.id
     name = next_take_name(folder, action)
     try:
-        require_consent(checked.request)
+        require_consent(checked.request.out, checked.request.subject)
         plan = checked.plan(planned.asked)
         countdown_s = COUNTDOWN_S if console.interactive else 0
         return record_into_dataset(plan, checked.request.dataset, console, countdown_s=countdown_s)

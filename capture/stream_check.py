@@ -33,7 +33,7 @@ def check_streams(rig: BoundRig, specs: Mapping[str, tuple[StreamSpec, ...]]) ->
         name = stream.entry.name
         for spec in specs.get(name, ()):
             try:
-                problems += [f"stream '{name}' {problem}" for problem in _signal_problems(stream.marker_map, spec)]
+                problems += [f"stream '{name}' {problem}" for problem in signal_problems(stream.marker_map, spec)]
                 if spec.content_type.lower() == "mocap" and not _positions(spec):
                     problems.append(
                         f"stream '{name}' is of type MoCap, but no channel is a position; give 'labels' such as"
@@ -56,13 +56,13 @@ def _problems(device: BoundDevice, spec: StreamSpec) -> list[str]:
     if device.entry.is_view:
         problems.append(f"device '{name}' is called a view but is no camera; give it another name in the rig file")
     try:
-        problems += [f"device '{name}' {problem}" for problem in _signal_problems(device.marker_map, spec)]
+        problems += [f"device '{name}' {problem}" for problem in signal_problems(device.marker_map, spec)]
     except FlexCaptureError as error:
         problems += [f"device '{name}': {problem}" for problem in error.problems]
     return problems
 
 
-def _signal_problems(marker_map: MarkerMap | None, spec: StreamSpec) -> list[str]:
+def signal_problems(marker_map: MarkerMap | None, spec: StreamSpec) -> list[str]:
     """Say what a stream does, to follow its name; raises FlexCaptureError for units and maps that do not fit."""
     kind = spec.content_type.lower()
     if kind == "emg":

@@ -105,8 +105,9 @@ def _of_take(folder: Path, rig: Mapping[str, Any] | None) -> SyncSource:
             "subject": record.subject,
             "action": record.action,
             "simulated": record.simulated,
-            "started_utc": record.started.utc,
             "started_session_s": record.started.session_s,
+            # of an imported take nobody may know it
+            **({} if record.started.utc is None else {"started_utc": record.started.utc}),
         },
     )
 

@@ -93,7 +93,8 @@ def read_history(raw: Path, subject: str | None = None) -> tuple[list[PastTake],
 
 def that_counts(takes: Sequence[PastTake]) -> PastTake:
     """Return, of several takes of one subject and action, the one that counts; of several sessions the last one's."""
-    last_session = max(takes, key=lambda take: (take.usable, take.standing.record.started.utc)).standing.record.session
+    last = max(takes, key=lambda take: (take.usable, take.standing.record.started.utc or ""))
+    last_session = last.standing.record.session
     of_session = {take.take_id: take for take in takes if take.standing.record.session == last_session}
     return of_session[current_take(take.candidate for take in of_session.values())]
 

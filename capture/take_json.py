@@ -47,7 +47,7 @@ def opening_record(running: RunningTake) -> TakeRecord:
         simulated=bool(simulated),
         simulated_devices=simulated,
         rig=plan.rig.as_recorded(),
-        software=_software(),
+        software=software_versions(),
         started=read_anchor(),
         streams=tuple(
             StreamRecord(
@@ -74,7 +74,8 @@ def read_anchor() -> ClockAnchor:
     )
 
 
-def _software() -> dict[str, str]:
+def software_versions() -> dict[str, str]:
+    """Return the versions of what a take is made with."""
     import pylsl
 
     return {

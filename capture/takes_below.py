@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lab.errors import RequestError
 from lab.take import TAKE
+from storage.import_folder import IMPORTING_SUFFIX
 from storage.take_folder import list_takes, record_path
 
 
@@ -17,7 +18,8 @@ def takes_below(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         found = [path] if _is_take(path) else list_takes(path) if path.is_dir() else []
         if not found and path.is_dir():
-            found = sorted(record.parent for record in path.rglob("take.json"))
+            records = (record.parent for record in path.rglob("take.json"))
+            found = sorted(folder for folder in records if not folder.name.endswith(IMPORTING_SUFFIX))
         if not found:
             raise RequestError(f"{path} holds no raw take; give a take's folder, such as flex-data/raw/S12/…/A16-01")
         takes.update(dict.fromkeys(found))

@@ -14,6 +14,7 @@ from lab.errors import FlexCaptureError, RequestError, TakeError
 from lab.take import subject_problem
 from storage.flex import remove_subject
 from storage.flex.paths import ROOMS
+from storage.import_folder import drop_import, left_imports
 from storage.marks_file import marks_path, read_marks
 from storage.os_errors import reason
 from storage.recording_lock import recording_lock
@@ -134,6 +135,8 @@ def withdraw(holdings: Holdings) -> list[str]:
         said.append(f"dataset: {len(gone)} takes, {annotations} annotations")
     for folder in holdings.takes:
         _move_away(folder, holdings.leaving)
+    for begun in left_imports(holdings.folder):
+        drop_import(begun)
     if holdings.leaving.is_dir():
         count, size = sum(1 for _ in holdings.leaving.iterdir()), _size(holdings.leaving)
         _remove(holdings.leaving)
@@ -153,6 +156,7 @@ def withdraw(holdings: Holdings) -> list[str]:
 
 def _inventory(holdings: Holdings) -> list[str]:
     lines = [str(folder) for folder in holdings.takes]
+    lines += [f"{left}: what an import that was cut off had left" for left in left_imports(holdings.folder)]
     if holdings.leaving.exists():
         lines.append(f"{holdings.leaving}: what an interrupted withdrawal left")
     sheet = sheet_path(holdings.out, holdings.subject)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
+
+#: Thirty years from the knots on, an offset stays as it is.
+_FAR_S: Final = 1e9
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,10 @@ class ClockPiece:
     def offset(self, host_s: npt.ArrayLike) -> Float64:
         """Return the offset to session time in seconds at host times; shape is kept."""
         host = np.asarray(host_s, dtype=np.float64)
-        before, after = self._outside(host)
-        within = np.interp(host, self.knot_s, self.offset_s)
-        return np.asarray(within - self.drift_before * before + self.drift_after * after)
+        # a knot far away on both sides: one look-up for all of an hour's samples
+        knot = np.concatenate(([self.knot_s[0] - _FAR_S], self.knot_s, [self.knot_s[-1] + _FAR_S]))
+        first, last = self.offset_s[0] - self.drift_before * _FAR_S, self.offset_s[-1] + self.drift_after * _FAR_S
+        return np.asarray(np.interp(host, knot, np.concatenate(([first], self.offset_s, [last]))))
 
     def standard_error(self, host_s: npt.ArrayLike) -> Float64:
         """Return the standard error in seconds at host times; it grows outside the knots. Shape is kept.
@@ -43,10 +48,13 @@ class ClockPiece:
         Outside, the drift is a random walk: its integral over t has the variance ``wander`` t^3 / 3.
         """
         host = np.asarray(host_s, dtype=np.float64)
-        before, after = self._outside(host)
-        away = before + after
-        within = np.interp(host, self.knot_s, self.error_s)
-        return np.asarray(np.sqrt(within**2 + (self.drift_error * away) ** 2 + self.wander * away**3 / 3))
+        error = np.array(np.interp(host, self.knot_s, self.error_s))
+        outside = (host < self.knot_s[0]) | (host > self.knot_s[-1])
+        if np.any(outside):
+            away = np.maximum(self.knot_s[0] - host[outside], host[outside] - self.knot_s[-1])
+            far = (self.drift_error * away) ** 2 + self.wander * away**3 / 3
+            error[outside] = np.sqrt(error[outside] ** 2 + far)
+        return error
 
     def drift(self, host_s: float) -> float:
         """Return the drift at a host time, in seconds a second."""
@@ -57,9 +65,6 @@ class ClockPiece:
             return self.drift_after
         rise = np.diff(self.offset_s[index - 1 : index + 1]) / np.diff(self.knot_s[index - 1 : index + 1])
         return float(rise[0])
-
-    def _outside(self, host: Float64) -> tuple[Float64, Float64]:
-        return np.maximum(self.knot_s[0] - host, 0.0), np.maximum(host - self.knot_s[-1], 0.0)
 
 
 @dataclass(frozen=True)

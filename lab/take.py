@@ -35,12 +35,13 @@ class _Model(BaseModel):
 class ClockAnchor(_Model):
     """Session time and UTC, read together: ``utc`` is ISO 8601 at session time ``session_s``.
 
-    The two clocks were read within ``width_s`` of each other.
+    The two clocks were read within ``width_s`` of each other. Of a recording that others made ``utc`` is None where
+    nobody said it, and ``width_s`` is None: nobody measured it.
     """
 
     session_s: float
-    utc: str
-    width_s: float
+    utc: str | None
+    width_s: float | None
 
 
 class StreamRecord(_Model):
@@ -68,6 +69,9 @@ class ViewRecord(_Model):
     height: int
     frames: int = 0
     encoded: int = 0
+    stamped_by: str | None = Field(
+        None, description="Of an imported view the stream whose stamps its frames have; None: they are session times."
+    )
 
 
 class Event(_Model):
@@ -106,6 +110,52 @@ FAULTS: Final = frozenset(
 )
 
 
+class ImportedFile(_Model):
+    """A file that was copied into a take: its own name, without folders, and what it was."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+class ImportedVideo(_Model):
+    """A video that was copied into a take, and what says when its frames were taken.
+
+    That is a channel of a stream which counts frames (``stream`` is its name in the take, ``channel`` from 1), or a
+    table of session times (``times``). ``first_frame`` is the number that either gives to the first frame of the video.
+    """
+
+    view: str
+    file: ImportedFile
+    stream: str | None = None
+    channel: int | None = None
+    times: ImportedFile | None = None
+    first_frame: int = 0
+
+
+class ImportRecord(_Model):
+    """Where a take comes from that another program recorded: nothing of it was observed by flex-capture.
+
+    ``header_datetime`` is what the recorder wrote into the file's header, a hint. ``from_s`` and ``to_s`` are the part
+    of the file that is the take, in session time; None: from its beginning, to its end.
+    """
+
+    file: ImportedFile
+    imported_utc: str
+    header_datetime: str = ""
+    from_s: float | None = None
+    to_s: float | None = None
+    from_marker: str | None = None
+    to_marker: str | None = None
+    videos: tuple[ImportedVideo, ...] = ()
+
+    def overlaps(self, from_s: float | None, to_s: float | None) -> bool:
+        """Whether a part of the same file shares some time with this one."""
+        low = max((start for start in (self.from_s, from_s) if start is not None), default=None)
+        high = min((end for end in (self.to_s, to_s) if end is not None), default=None)
+        return low is None or high is None or low < high
+
+
 class TakeRecord(_Model):
     """The content of ``take.json``: what was asked, what ran, and how it ended."""
 
@@ -129,6 +179,7 @@ class TakeRecord(_Model):
     streams: tuple[StreamRecord, ...] = ()
     views: tuple[ViewRecord, ...] = ()
     events: tuple[Event, ...] = ()
+    imported: ImportRecord | None = None
 
     @property
     def id(self) -> str:
@@ -145,13 +196,13 @@ class TakeRecord(_Model):
 class Candidate:
     """What decides which of several takes of one subject, session and action counts.
 
-    ``usable`` is False where it was marked not to be used.
+    ``usable`` is False where it was marked not to be used. One whose ``started_utc`` nobody knows is no later than any.
     """
 
     take_id: str
     usable: bool
     complete: bool
-    started_utc: str
+    started_utc: str | None
 
     @property
     def series(self) -> str:
@@ -174,7 +225,7 @@ def current_take(candidates: Iterable[Candidate]) -> str:
     takes = list(candidates)
     one_series = len({take.series for take in takes}) == 1
     best = max(
-        takes, key=lambda t: (t.usable, t.complete, "" if one_series else t.started_utc, t.number, t.series)
+        takes, key=lambda t: (t.usable, t.complete, "" if one_series else t.started_utc or "", t.number, t.series)
     )  # fmt: skip
     return best.take_id
 
@@ -186,6 +237,9 @@ __all__ = [
     "Candidate",
     "ClockAnchor",
     "Event",
+    "ImportRecord",
+    "ImportedFile",
+    "ImportedVideo",
     "StreamRecord",
     "TakeRecord",
     "TakeState",

@@ -13,20 +13,26 @@ from lab.recorded import RecordedStream, RecordedView
 from lab.streams import FRAME_LABELS, Channel, VideoFormat
 from lab.take import ViewRecord
 from storage.frame_records import KEPT, RECORD, read_frame_records
-from storage.take_folder import frames_path, video_path
+from storage.take_folder import frames_path, recorded_path, video_path
 from storage.video_reader import VideoIndex, read_video_index
 
 
 def read_view(
-    folder: Path, name: str, camera: RecordedStream | None, record: ViewRecord | None, notes: list[str]
+    folder: Path,
+    name: str,
+    camera: RecordedStream | None,
+    record: ViewRecord | None,
+    notes: list[str],
+    *,
+    imported: bool = False,
 ) -> RecordedView:
     """Read the view ``name``; what is damaged or missing goes to ``notes``.
 
     The frame records are the truth about the frames; where they cannot be read, the rows of the camera's stream stand
     in for them. ``camera`` is None where the stream was not recorded, ``record`` where take.json does not know it.
     """
-    video = _inside(folder, record.video if record else "", video_path(folder, name))
-    records = _inside(folder, record.records if record else "", frames_path(folder, name))
+    video = recorded_path(folder, record.video if record else "", video_path(folder, name))
+    records = recorded_path(folder, record.records if record else "", frames_path(folder, name))
     if camera is None:
         notes.append(f"{name}: streams.xdf has no stream of this camera; its clock is not known.")
         camera = _stand_in(name, record)
@@ -37,6 +43,10 @@ def read_view(
         if len(rows):
             notes.append(f"{name}: {error}")
         index = None
+    positions = _positions(rows, index, name, notes)
+    # Of an imported video nobody may have stamped some frames: they are in the records, and have no place in time.
+    stamped = np.isfinite(rows["arrival_s"]) if imported else np.ones(len(rows), dtype=np.bool_)
+    rows = rows[stamped]
     return RecordedView(
         view=name,
         video_path=video,
@@ -45,7 +55,7 @@ def read_view(
         device_time_s=rows["device_time_s"].astype(np.float64),
         arrival_s=rows["arrival_s"].astype(np.float64),
         pts_us=rows["pts_us"].astype(np.int64),
-        index=_positions(rows, index, name, notes),
+        index=positions[stamped],
     )
 
 
@@ -66,11 +76,6 @@ def frames_of_rows(camera: RecordedStream) -> RecordedView:
         pts_us=rows["pts_us"].astype(np.int64),
         index=usable.astype(np.int64),
     )
-
-
-def _inside(folder: Path, given: str, usual: Path) -> Path:
-    """Return the file that take.json names, as long as it lies in the take's own folder."""
-    return folder / given if given and Path(given).name == given else usual
 
 
 def _stand_in(name: str, record: ViewRecord | None) -> RecordedStream:

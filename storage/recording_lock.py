@@ -1,6 +1,7 @@
 """Who may write into a folder of raw takes: an operating system's lock on ``raw/.recording.lock``.
 
-``record`` holds it from its first look at the folder to its end, salvage and withdrawal while they work. The file goes
+``record`` and ``import`` hold it from their first look at the folder to their end, salvage and withdrawal while they
+work. The file goes
 with the lock; one that a crash left is held by nobody.
 """
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 RECORDING_LOCK_NAME: Final = ".recording.lock"
 
-Purpose = Literal["recording", "recovery", "withdrawal"]
+Purpose = Literal["recording", "recovery", "withdrawal", "import"]
 
 #: Somebody who only looks whether the lock is held holds it for less than this.
 _LOOK_S: Final = 0.3
@@ -29,6 +30,7 @@ _UNDER_WAY: Final = {
     "recording": "a recording is",
     "recovery": "a recovery of takes is",
     "withdrawal": "a withdrawal is",
+    "import": "an import is",
 }
 
 
@@ -59,7 +61,8 @@ def recording_lock(raw: Path, purpose: Purpose = "recording", wait_s: float = _L
         except HeldError as error:
             raise RequestError(_refusal(raw, purpose, error.holder)) from None
         except OSError as error:
-            otherwise = "name another folder with --out" if purpose == "recording" else "copy it to where you can write"
+            outside = purpose in {"recording", "import"}
+            otherwise = "name another folder with --out" if outside else "copy it to where you can write"
             raise RequestError(
                 f"{raw} cannot be locked against other recorders ({reason(error)}); make it writable, or {otherwise}"
             ) from None
@@ -74,9 +77,10 @@ def recording_under_way(raw: Path) -> bool:
 def _refusal(raw: Path, asked: Purpose, holder: str) -> str:
     purpose, by, process = holder.partition(" by ")
     what = _UNDER_WAY.get(purpose, _UNDER_WAY["recording"])
-    advice = "record into another folder with --out" if asked == "recording" else "try again afterwards"
+    elsewhere = {"recording": "record into another folder with --out", "import": "import into another with --out"}
+    advice = elsewhere.get(asked, "try again afterwards")
     end = "end it first, or" if purpose == "recording" else "wait until it is done, or"
-    if asked != "recording":
+    if asked not in elsewhere:
         end = end.replace(", or", " and")
     return f"{what} under way in {raw} by {process if by else holder}; {end} {advice}"
 

@@ -25,7 +25,7 @@ from storage.os_errors import reason
 from storage.xdf_bytes import FileBytes, mapped_xdf
 from storage.xdf_header import StreamHeader, footer_xml
 from storage.xdf_rows import STAMP_BYTES, Rows, read_stamps
-from storage.xdf_samples import TextChunk, text_stamps
+from storage.xdf_texts import Texts
 from storage.xdf_walk import WalkedStream, XdfWalk
 from storage.xdf_writer import MAGIC, footer_chunk
 
@@ -140,11 +140,11 @@ class _Ends:
         self._first_s = math.nan
         self._last_s = 0.0
 
-    def see(self, file: FileBytes, samples: Rows | TextChunk) -> None:
+    def see(self, file: FileBytes, samples: Rows | Texts) -> None:
         """Look at the stream's next samples."""
         interval_s = self.stream.interval_s
-        if isinstance(samples, TextChunk):
-            stamps = text_stamps(samples, self._last_s, interval_s)
+        if isinstance(samples, Texts):
+            stamps = samples.all_stamps(self._last_s, interval_s)
             if _is_ours(self.stream.header):
                 self.events += map(Event.of_marker, stamps.tolist(), samples.texts)
         elif samples.stamped is None:  # as our recorder writes them

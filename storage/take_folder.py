@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
@@ -48,6 +49,17 @@ def video_path(folder: Path, view: str) -> Path:
 def frames_path(folder: Path, view: str) -> Path:
     """Return the path of a view's frame records."""
     return folder / f"{view}.frames"
+
+
+def recorded_path(folder: Path, named: str, usual: Path) -> Path:
+    """Return the file that ``take.json`` names, as long as it lies in the take's own folder; else the usual one."""
+    return folder / named if named and PurePath(named).name == named else usual
+
+
+def view_video_path(folder: Path, record: TakeRecord, view: str) -> Path:
+    """Return the path of a view's video: that of an imported one keeps the ending that it came with."""
+    named = next((entry.video for entry in record.views if entry.view == view), "")
+    return recorded_path(folder, named, video_path(folder, view))
 
 
 def segment_name(view: str, number: int) -> str:

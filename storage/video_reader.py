@@ -158,6 +158,8 @@ def pts_us_of(pts: int, time_base: Fraction) -> int:
 def _seek_before(container: Any, stream: Any, pts_us: int) -> None:
     # One tick early: rounding to microseconds may have moved the frame's own keyframe behind the target.
     target = int(Fraction(pts_us, _US) / stream.time_base) - 1
+    if stream.start_time is not None:
+        target = max(target, stream.start_time)  # an AVI refuses what lies before its first frame
     container.seek(target, stream=stream, backward=True, any_frame=False)
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from storage.xdf_bytes import FileBytes, Int64
 from storage.xdf_header import NUMPY_TYPES
 from storage.xdf_rows import Float64, Rows, read_stamps, read_values
-from storage.xdf_samples import TextChunk, text_stamps
+from storage.xdf_texts import Texts
 from storage.xdf_walk import WalkedStream
 
 _MARGIN: Final = 1.03  # room beyond what the file so far lets expect
@@ -44,17 +44,16 @@ class StreamContent:
         self._stamps: Float64 = np.empty(0)
         self._values: npt.NDArray[Any] = np.empty((0, self._channels), dtype=dtype)
 
-    def read(self, file: FileBytes, samples: Rows | TextChunk, part: float) -> None:
+    def read(self, file: FileBytes, samples: Rows | Texts, part: float) -> None:
         """Read further samples; ``part`` of the file have been read with them, for how much more is to be expected."""
         begin, interval_s = self.held, self.stream.interval_s
-        if isinstance(samples, TextChunk):
-            self._room(begin + samples.count, part)
-            self._stamps[begin : begin + samples.count] = text_stamps(samples, self._last, interval_s)
+        if isinstance(samples, Texts):
+            self.held += len(samples.stamps)
+            self._room(self.held, part)
+            self._stamps[begin : self.held] = samples.all_stamps(self._last, interval_s)
             self._texts += samples.texts
             self._letters += sum(map(len, samples.texts))
-            self.held += samples.count
-            if samples.closes:
-                self._ends.append(self.first + self.held - 1)
+            self._ends.extend(end + self.first + begin for end in samples.ends)
         else:
             self.held += len(samples.values_at)
             self._room(self.held, part)

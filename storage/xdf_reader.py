@@ -21,8 +21,8 @@ from storage.xdf_walk import XdfWalk
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SMALLEST_BLOCK: Final = 1 << 20
-_LARGEST_BLOCK: Final = 1 << 20
+_SMALLEST_BLOCK: Final = 3 << 19
+_LARGEST_BLOCK: Final = 2 << 20
 _BLOCKS_A_FILE: Final = 16  # at least, so that what a block needs is small beside what the file gives
 
 

@@ -31,14 +31,14 @@ class Rows(NamedTuple):
     """Samples of one stream in the order of the file.
 
     ``values_at`` (n,) are the places of their values in the file; a stamp lies right before them where ``stamped``,
-    which is None where all are. ``ends`` (chunks,) index the last sample of each chunk that ends here. ``after_damage``
-    says that what came before them in the stream is missing.
+    which is None where all are. ``ends`` (chunks,) index the last sample of each chunk that ends here, ``broken`` those
+    samples before which something of the stream is missing.
     """
 
     values_at: Int64
     stamped: Bools | None
     ends: Int64
-    after_damage: bool
+    broken: Int64
 
 
 def stamping_of(stamps: Int64, counts: Int64, first_marks: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
@@ -55,23 +55,33 @@ def marks_of(
     All of (chunks,); ``sizes`` are those of a sample's values in bytes. Returns the place of each sample's first byte
     and that byte, (samples,), and which chunks contradict themselves, (chunks,).
     """
-    before = np.cumsum(counts) - counts
-    total = int(counts.sum())
-    strides = 1 + sizes + np.where(stamping == ALL, STAMP_BYTES, 0)
-    lead = np.where(stamping == FIRST, STAMP_BYTES, 0)
-    places = np.repeat(starts + lead - before * strides, counts) + np.arange(total) * np.repeat(strides, counts)
-    firsts = before[stamping == FIRST]
-    places[firsts] -= STAMP_BYTES
+    behind = np.cumsum(counts)
+    before = behind - counts
+    total = int(behind[-1]) if len(behind) else 0
     wrong = np.zeros(len(starts), dtype=np.bool_)
-    mixed = np.flatnonzero(stamping == MIXED)
-    if len(mixed):
-        _place_mixed(file, places, before, wrong, mixed, (starts, stops, counts, sizes))
-    marks = file.u8[places]
-    expected = np.repeat(np.where(stamping == ALL, STAMP_BYTES, 0).astype(np.uint8), counts)
-    expected[firsts] = STAMP_BYTES
-    bad = marks != expected
-    if len(mixed):
-        bad &= np.repeat(stamping != MIXED, counts)  # these were gone through
+    places = np.arange(total)
+    if (stamping == ALL).all():
+        strides = 1 + STAMP_BYTES + sizes
+        places *= np.repeat(strides, counts)
+        places += np.repeat(starts - before * strides, counts)
+        marks = file.u8[places]
+        bad = marks != STAMP_BYTES
+    else:
+        strides = 1 + sizes + np.where(stamping == ALL, STAMP_BYTES, 0)
+        lead = np.where(stamping == FIRST, STAMP_BYTES, 0)
+        places *= np.repeat(strides, counts)
+        places += np.repeat(starts + lead - before * strides, counts)
+        firsts = before[stamping == FIRST]
+        places[firsts] -= STAMP_BYTES
+        mixed = np.flatnonzero(stamping == MIXED)
+        if len(mixed):
+            _place_mixed(file, places, before, wrong, mixed, (starts, stops, counts, sizes))
+        marks = file.u8[places]
+        expected = np.repeat(np.where(stamping == ALL, STAMP_BYTES, 0).astype(np.uint8), counts)
+        expected[firsts] = STAMP_BYTES
+        bad = marks != expected
+        if len(mixed):
+            bad &= np.repeat(stamping != MIXED, counts)  # these were gone through
     if bad.any():
         wrong[np.searchsorted(before, np.flatnonzero(bad), side="right") - 1] = True
     return places, marks, wrong
@@ -186,11 +196,18 @@ def read_stamps(file: FileBytes, rows: Rows, last: float, interval_s: float, sta
         stamps[:] = file.f64[rows.values_at - STAMP_BYTES]
         return
     stamps[rows.stamped] = file.f64[rows.values_at[rows.stamped] - STAMP_BYTES]
-    fill_stamps(stamps, rows.stamped, np.nan if rows.after_damage else last, interval_s)
+    fill_stamps(stamps, rows.stamped, rows.broken, last, interval_s)
 
 
-def fill_stamps(stamps: Float64, stamped: Bools, last: float, interval_s: float) -> None:
-    """Fill in omitted stamps, (n,), by adding the interval one after the other, so that rounding is as in a loop."""
+def fill_stamps(stamps: Float64, stamped: Bools, broken: Int64, last: float, interval_s: float) -> None:
+    """Fill in omitted stamps, (n,), by adding the interval one after the other, so that rounding is as in a loop.
+
+    They are NaN from a sample of ``broken`` on, up to the first stamp that is given.
+    """
+    if len(broken):
+        unknown = broken[~stamped[broken]]
+        stamped = stamped.copy()
+        stamps[unknown], stamped[unknown] = np.nan, True
     with np.errstate(all="ignore"):  # a stamp may be any number
         _fill(stamps, stamped, last, interval_s)
 

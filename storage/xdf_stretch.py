@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from storage.xdf_bytes import HEAD_ROOM, FileBytes, Int64
 from storage.xdf_rows import ALL, STAMP_BYTES, Rows, marks_of, stamping_of
-from storage.xdf_samples import TextChunk, text_chunk
+from storage.xdf_texts import Texts, read_text_chunk
 from storage.xdf_writer import BOUNDARY, BOUNDARY_MARK, CLOCK_OFFSET, FILE_HEADER, SAMPLES, STREAM_FOOTER
 
 if TYPE_CHECKING:
@@ -27,10 +27,7 @@ _LONG = struct.Struct("<Q").unpack_from
 UNUSABLE, TEXTS = -1, -2  # sizes of samples that have none
 
 _MARK: Final = np.frombuffer(BOUNDARY_MARK, dtype="<i8").tolist()
-_WIDTHS = np.zeros(256, dtype=np.bool_)
-_WIDTHS[[1, 4, 8]] = True
-_BITS = np.zeros(256, dtype=np.int64)
-_BITS[[1, 4]] = 0xFF, 0xFFFF_FFFF
+_FIRST, _NOT_ANY = np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64)
 
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
@@ -42,7 +39,7 @@ class Known(NamedTuple):
     ``sizes`` has one entry more, so that it is never empty.
     """
 
-    ids: npt.NDArray[np.uint32]
+    ids: Int64
     streams: list[WalkedStream]
     sizes: Int64
 
@@ -61,7 +58,7 @@ class _Chunks(NamedTuple):
     start: Int64
     at: Int64
     stop: Int64
-    tag: npt.NDArray[np.uint16]
+    tag: Int64
     number: Indices  # of the stream in ``Known``
 
     def before(self, cut: int) -> _Chunks:
@@ -82,11 +79,22 @@ class _Samples(NamedTuple):
         return _Samples(*(column[which] for column in self))
 
 
-def chunk_starts(file: FileBytes, place: int, limit: int) -> Int64:
-    """Follow the chunks from ``place``; return where each begins, (chunks,), up to the last that does before ``limit``.
+class _TextChunks(NamedTuple):
+    """Chunks of texts that hold some: (stream's number, index of the chunk, samples, whether the first is stamped).
 
-    Lengths are believed: behind a chunk whose length is wrong all is meaningless. The chain ends at a width of a
-    length that is none, and no chunk begins within the last ``HEAD_ROOM`` bytes of the file.
+    ``read`` are their texts by the stream's number.
+    """
+
+    chunks: list[tuple[int, int, int, bool]]
+    read: dict[int, Texts]
+
+
+def chunk_starts(file: FileBytes, place: int, limit: int) -> Int64:
+    """Follow the chunks from ``place``, as long as they begin before ``limit``.
+
+    Returns where each begins, and last where the one behind them would: (chunks + 1,). Lengths are believed: what is
+    behind a chunk whose length is wrong is meaningless. The chain ends at a width of a length that is none, and no
+    chunk begins within the last ``HEAD_ROOM`` bytes of the file.
     """
     data = file.data
     starts: list[int] = []
@@ -102,19 +110,19 @@ def chunk_starts(file: FileBytes, place: int, limit: int) -> Int64:
         elif width == 8:
             place += 9 + _LONG(data, place + 1)[0]
         else:
-            break
+            return np.array(starts, dtype=np.int64)
+    add(min(place, file.size + 1))  # a place behind the file may be larger than an array can hold
     return np.array(starts, dtype=np.int64)
 
 
 def take_stretch(file: FileBytes, known: Known, starts: Int64, damages: int) -> Stretch:
-    """Take in the chunks that begin at ``starts``, a chain, up to the first that is not plainly right.
+    """Take in a chain of chunks, as ``chunk_starts`` returns it, up to the first that is not plainly right.
 
     The samples, texts and probes go into the streams of ``known``. ``damages`` counts the damage that the walk has met.
     """
-    while len(starts):
+    while len(starts) > 1:
         chunks, clean, samples = _look(file, known, starts)
-        cut = int(np.argmin(clean)) if not clean.all() else len(starts)
-        samples = samples.of(samples.chunk < cut)
+        cut = int(np.argmin(clean)) if not clean.all() else len(clean)
         texts, cut = _read_texts(file, known, chunks, cut, damages)
         if not cut:
             break
@@ -123,16 +131,17 @@ def take_stretch(file: FileBytes, known: Known, starts: Int64, damages: int) -> 
         samples = samples.of(np.argsort(chunks.number[samples.chunk], kind="stable"))
         places, marks, wrong = marks_of(file, *samples[1:])
         if wrong.any():
-            starts = starts[: int(samples.chunk[wrong].min())]  # once more, without it
+            starts = starts[: int(samples.chunk[wrong].min()) + 1]  # once more, without it
             continue
         if cut < len(clean):
             chunks = chunks.before(cut)
         _take_probes(file, known, chunks, samples, texts)
         usable = np.ones(cut, dtype=np.bool_)
         _take_rows(known, chunks, samples, (places, marks), usable, damages)
-        for chunk, text in texts:
-            stream = known.streams[int(chunks.number[chunk])]
-            usable[chunk] = stream.take(text, text.count, text.stamped[0], damages)
+        for number, chunk, count, stamped in texts.chunks:
+            usable[chunk] = known.streams[number].take(None, count, stamped, damages)
+        for number, entry in texts.read.items():
+            known.streams[number].pending.append(entry)
         for chunk in np.flatnonzero(chunks.tag == STREAM_FOOTER).tolist():
             known.streams[int(chunks.number[chunk])].footer = True
         return Stretch(cut, int(chunks.stop[-1]), _spans(chunks, usable))
@@ -141,21 +150,18 @@ def take_stretch(file: FileBytes, known: Known, starts: Int64, damages: int) -> 
 
 def _look(file: FileBytes, known: Known, starts: Int64) -> tuple[_Chunks, Bools, _Samples]:
     """Read the heads of chunks; say which of them are plainly right, as far as those tell, and which are samples."""
-    head = file.i64[starts]
-    width = head & 0xFF
-    length = (head >> 8) & _BITS[width]
-    if (wide := width == 8).any():
-        length[wide] = file.i64[starts[wide] + 1]  # of 2**63 and more: negative, and so not clean
-    body = starts + 1 + np.minimum(width, 8)
-    clean = _WIDTHS[width] & (length >= 2) & (length <= file.size - body)
-    stop = np.where(clean, body + length, body)
-    tag = file.u16[body]
+    starts, stop = starts[:-1], starts[1:]
+    body = starts + 1 + file.u8[starts]
+    head = file.i64[body]  # two bytes of tag, four of stream id, and, of samples, two or more of their number
+    tag = head & 0xFFFF
+    number, of_known = _known_numbers(known, (head >> 16) & 0xFFFF_FFFF)
     at = body + 6
-    number, of_known = _known_numbers(known, file.u32[body + 2])
+    clean = stop - body >= 2
+    clean[-1:] &= stop[-1:] <= file.size
     of_known &= stop >= at
     size = known.sizes[number]
     is_samples = (tag == SAMPLES) & of_known & clean & (stop - at >= 2)
-    samples, right = _numeric(file, np.flatnonzero(is_samples & (size >= 0)), at, stop, size)
+    samples, right = _numeric(file, np.flatnonzero(is_samples & (size >= 0)), head, at, stop, size)
     plain = np.zeros(len(starts), dtype=np.bool_)
     plain[samples.chunk[right]] = True
     others = np.flatnonzero(~plain)  # few
@@ -170,7 +176,7 @@ def _look(file: FileBytes, known: Known, starts: Int64) -> tuple[_Chunks, Bools,
     return _Chunks(starts, at, stop, tag, number), plain, samples if right.all() else samples.of(right)
 
 
-def _known_numbers(known: Known, stream_ids: npt.NDArray[np.uint32]) -> tuple[Indices, Bools]:
+def _known_numbers(known: Known, stream_ids: Int64) -> tuple[Indices, Bools]:
     """Return the number in ``known`` of each stream, and whether it has one."""
     if not len(known.ids):
         return np.zeros(len(stream_ids), dtype=np.intp), np.zeros(len(stream_ids), dtype=np.bool_)
@@ -179,51 +185,57 @@ def _known_numbers(known: Known, stream_ids: npt.NDArray[np.uint32]) -> tuple[In
     return number, known.ids[number] == stream_ids
 
 
-def _numeric(file: FileBytes, chunk: Indices, at: Int64, stop: Int64, size: Int64) -> tuple[_Samples, Bools]:
+def _numeric(
+    file: FileBytes, chunk: Indices, head: Int64, at: Int64, stop: Int64, size: Int64
+) -> tuple[_Samples, Bools]:
     """Read the counts of chunks of samples; say for which the length fits them, whatever their bytes say."""
-    at, stop, size = at[chunk], stop[chunk], size[chunk]
-    head = file.i64[at]
-    width = head & 0xFF
-    count = (head >> 8) & _BITS[width]
-    if (wide := width == 8).any():
-        count[wide] = file.i64[at[wide] + 1]
+    head, at, stop, size = head[chunk], at[chunk], stop[chunk], size[chunk]
+    width = (head >> 48) & 0xFF
+    count = (head >> 56) & 0xFF
+    longer = np.flatnonzero(width != 1)
+    right = np.ones(len(chunk), dtype=np.bool_)
+    if len(longer):
+        word = file.i64[at[longer] + 1]
+        count[longer] = np.where(width[longer] == 4, word & 0xFFFF_FFFF, word)  # of 2**63 and more: negative
+        right[longer] = (width[longer] == 4) | (width[longer] == 8)
     start = at + 1 + width
     total = stop - start
-    right = _WIDTHS[width] & (total >= 0) & (total <= LARGEST) & (count >= 0)
+    right &= (total >= 0) & (total <= LARGEST) & (count >= 0)
     right &= count <= total // (1 + size)
-    count = np.where(right, count, 0)
-    stamps, rest = np.divmod(total - count * (1 + size), STAMP_BYTES)
-    right &= (rest == 0) & (stamps <= count)
-    stamping = stamping_of(stamps, count, file.u8[np.minimum(start, file.size - 1)])
+    count[~right] = 0
+    stamp_bytes = total - count * (1 + size)
+    stamps = stamp_bytes >> 3
+    right &= (stamp_bytes & 7 == 0) & (stamps <= count)
+    if (stamps == count).all():
+        stamping = np.full(len(chunk), ALL, dtype=np.int8)
+    else:
+        stamping = stamping_of(stamps, count, file.u8[np.minimum(start, file.size - 1)])
     return _Samples(chunk, start, stop, count, size, stamping), right
 
 
-def _read_texts(
-    file: FileBytes, known: Known, chunks: _Chunks, cut: int, damages: int
-) -> tuple[list[tuple[int, TextChunk]], int]:
-    """Read the chunks of texts before ``cut``, up to the first that is wrong; return them, and where to cut now.
-
-    Those without samples are not among them.
-    """
+def _read_texts(file: FileBytes, known: Known, chunks: _Chunks, cut: int, damages: int) -> tuple[_TextChunks, int]:
+    """Read the chunks of texts before ``cut``, up to the first that is wrong; return them, and where to cut now."""
+    found = _TextChunks([], {})
     if not (known.sizes == TEXTS).any():
-        return [], cut
-    found: list[tuple[int, TextChunk]] = []
-    wanted = (chunks.tag[:cut] == SAMPLES) & (known.sizes[chunks.number[:cut]] == TEXTS)
-    met: set[int] = set()
-    for chunk in np.flatnonzero(wanted).tolist():
-        number, at = int(chunks.number[chunk]), int(chunks.at[chunk])
+        return found, cut
+    wanted = np.flatnonzero((chunks.tag[:cut] == SAMPLES) & (known.sizes[chunks.number[:cut]] == TEXTS))
+    columns = (chunks.number, chunks.at, chunks.stop)
+    for chunk, number, at, stop in zip(wanted.tolist(), *(c[wanted].tolist() for c in columns), strict=True):
         stream = known.streams[number]
-        counted = stream.counted(file.data, at, int(chunks.stop[chunk]))
+        counted = stream.counted(file.data, at, stop)
         if counted is None:
             return found, chunk
         count, start = counted
-        damaged = number not in met and stream.is_after_damage(damages)
-        text = text_chunk(file, start, int(chunks.stop[chunk]), count, stream.header.channel_count or 0, damaged)
-        if not isinstance(text, TextChunk):  # wrong, or too large
+        texts = found.read.get(number)
+        damaged = texts is None and stream.is_after_damage(damages)
+        if texts is None:
+            texts = Texts()
+        had = len(texts.stamps)
+        if read_text_chunk(file, start, stop, count, stream.header.channel_count or 0, damaged, texts) is not True:
             return found, chunk
         if count:
-            met.add(number)
-            found.append((chunk, text))
+            found.read[number] = texts
+            found.chunks.append((number, chunk, count, texts.stamped[had]))
     return found, cut
 
 
@@ -232,16 +244,16 @@ def _take_probes(
     known: Known,
     chunks: _Chunks,
     samples: _Samples,
-    texts: list[tuple[int, TextChunk]],
+    texts: _TextChunks,
 ) -> None:
     """Hand each stream its clock probes, with the number of its samples before each; before its samples are taken."""
     probes = np.flatnonzero(chunks.tag == CLOCK_OFFSET)
     if not len(probes):
         return
     chunk, count = samples.chunk, samples.counts
-    if texts:
-        chunk = np.append(chunk, [index for index, _ in texts])
-        count = np.append(count, [text.count for _, text in texts])
+    if texts.chunks:
+        chunk = np.append(chunk, [index for _, index, _, _ in texts.chunks])
+        count = np.append(count, [counted for _, _, counted, _ in texts.chunks])
         order = np.argsort(chunks.number[chunk], kind="stable")
         chunk, count = chunk[order], count[order]
     # Chunks in the order of their streams, so that one number tells both.
@@ -268,13 +280,12 @@ def _take_rows(
 ) -> None:
     """Hand each stream its samples, which are in the order of the streams; say which chunks are of use."""
     places, marks = found
-    values_at = places + 1
-    values_at += marks
     filled = samples.counts > 0
     if not filled.all():
         samples = samples.of(filled)
     behind = np.cumsum(samples.counts)
     all_stamped = bool((samples.stamping == ALL).all())
+    values_at = places + (1 + STAMP_BYTES) if all_stamped else places + 1 + marks
     ends = behind - 1
     for number, begin, end in _groups(chunks.number[samples.chunk]):
         stream = known.streams[number]
@@ -282,7 +293,7 @@ def _take_rows(
         own = slice(first, last)
         damaged = stream.is_after_damage(damages)
         stamped = None if all_stamped or (samples.stamping[begin:end] == ALL).all() else marks[own] != 0
-        rows = Rows(values_at[own], stamped, ends[begin:end] - first, damaged)
+        rows = Rows(values_at[own], stamped, ends[begin:end] - first, _FIRST if damaged else _NOT_ANY)
         given = True
         if damaged or stream.adrift:
             # Up to the first chunk that begins with a stamp, nothing tells the time.

@@ -25,16 +25,13 @@ from storage.xdf_header import NUMPY_TYPES, StreamHeader, parse_header
 from storage.xdf_rows import Rows
 from storage.xdf_samples import (
     LENGTHS,
-    LongTexts,
     NumericChunk,
-    TextChunk,
     check_numeric,
     parts_of,
     rows_of,
-    text_chunk,
-    text_parts,
 )
 from storage.xdf_stretch import TEXTS, UNUSABLE, Known, chunk_starts, take_stretch
+from storage.xdf_texts import LongTexts, Texts, read_large, read_text_chunk
 from storage.xdf_writer import (
     BOUNDARY,
     BOUNDARY_MARK,
@@ -70,7 +67,7 @@ class WalkedStream:
     xml_digest: bytes
     header: StreamHeader
     known_damages: int  # how much damage the walk had met when this stream was last seen to be whole
-    pending: list[Rows | NumericChunk | TextChunk | LongTexts] = field(default_factory=list)
+    pending: list[Rows | NumericChunk | Texts | LongTexts] = field(default_factory=list)
     clock: array[float] = field(default_factory=lambda: array("d"))
     clock_after: array[int] = field(default_factory=lambda: array("q"))
     samples: int = 0
@@ -98,14 +95,16 @@ class WalkedStream:
         """Whether what came before is missing, where the walk has met ``damages``."""
         return self.torn or self.known_damages != damages
 
-    def take(
-        self, samples: Rows | NumericChunk | TextChunk | LongTexts, count: int, stamped: bool, damages: int
-    ) -> bool:
-        """Take in samples, the first of them ``stamped`` or not; return whether anything tells their time."""
+    def take(self, samples: Rows | NumericChunk | LongTexts | None, count: int, stamped: bool, damages: int) -> bool:
+        """Take in samples, the first of them ``stamped`` or not; return whether anything tells their time.
+
+        None stands for samples that are pending already.
+        """
         self.adrift = (self.adrift or self.is_after_damage(damages)) and not stamped
         self.torn, self.known_damages = False, damages
         self.samples += count
-        self.pending.append(samples)
+        if samples is not None:
+            self.pending.append(samples)
         return not self.adrift
 
     def counted(self, data: mmap.mmap, start: int, stop: int) -> tuple[int, int] | None:
@@ -115,7 +114,7 @@ class WalkedStream:
             return None
         return width.unpack_from(data, start + 1)[0], start + 1 + width.size
 
-    def take_pending(self, file: FileBytes) -> Iterator[Rows | TextChunk]:
+    def take_pending(self, file: FileBytes) -> Iterator[Rows | Texts]:
         """Hand over the samples that are pending, in parts of bounded size, in the order of the file."""
         pending, self.pending = self.pending, []
         chunks: list[NumericChunk] = []
@@ -127,18 +126,24 @@ class WalkedStream:
                     chunks.append(part)
                     held += part.stop - part.start
                     if held >= _BLOCK:
-                        yield from rows_of(file, chunks, size)
+                        yield rows_of(file, chunks, size)
                         chunks, held = [], 0
                 continue
             if chunks:
-                yield from rows_of(file, chunks, size)
+                yield rows_of(file, chunks, size)
                 chunks, held = [], 0
-            if isinstance(entry, Rows):
-                yield entry
+            if isinstance(entry, LongTexts):
+                yield from read_large(file, entry)
             else:
-                yield from text_parts(file, entry)
+                yield entry
         if chunks:
-            yield from rows_of(file, chunks, size)
+            yield rows_of(file, chunks, size)
+
+    def open_texts(self) -> Texts:
+        """Return the pending texts to which more may be added."""
+        if not self.pending or not isinstance(texts := self.pending[-1], Texts) or texts.size >= _BLOCK:
+            return Texts()
+        return texts
 
 
 class XdfWalk:
@@ -189,16 +194,16 @@ class XdfWalk:
         while self.place < self.end:
             begun, taken = self.place, 0
             starts = chunk_starts(self.file, self.place, self.place + self._ahead)
-            if len(starts):
+            if len(starts) > 1:
                 stretch = take_stretch(self.file, self._streams_known(), starts, self._damages)
                 taken = stretch.chunks
                 for start, stop in stretch.usable:
                     self._use(start, stop)
                 self.place = stretch.stop if taken else self.place
-                whole = taken == len(starts)
+                whole = taken == len(starts) - 1
                 wanted = 2 * self._ahead if whole else 2 * (self.place - begun) + _LEAST
                 self._ahead = min(wanted, self._block_bytes)
-            if taken < len(starts) or not len(starts):
+            if taken < len(starts) - 1 or len(starts) < 2:
                 few = _FEW if taken >= _WORTH else min(2 * few, _MANY)
                 self._one_by_one(few)
             yield
@@ -209,7 +214,7 @@ class XdfWalk:
             ids = sorted(self.by_id)
             streams = [self.by_id[stream_id] for stream_id in ids]
             sizes = np.array([*map(_size, streams), UNUSABLE], dtype=np.int64)
-            self._known = Known(np.array(ids, dtype=np.uint32), streams, sizes)
+            self._known = Known(np.array(ids, dtype=np.int64), streams, sizes)
         return self._known
 
     def _one_by_one(self, chunks: int) -> None:
@@ -341,12 +346,19 @@ class XdfWalk:
         if counted is None:
             return "its number of samples cannot be read"
         count, start = counted
-        samples: NumericChunk | TextChunk | LongTexts | None = None
+        samples: NumericChunk | LongTexts | None = None
+        whole = False
         if size is None:
-            samples = text_chunk(self.file, start, stop, count, channels, damaged)
+            texts = stream.open_texts()
+            read = read_text_chunk(self.file, start, stop, count, channels, damaged, texts)
+            whole = read is not False
+            if isinstance(read, LongTexts):
+                samples = read
+            elif count and whole and (not stream.pending or stream.pending[-1] is not texts):
+                stream.pending.append(texts)
         elif (stamping := check_numeric(self.file, start, stop, count, size)) is not None:
-            samples = NumericChunk(start, stop, count, stamping, damaged)
-        if samples is None:
+            whole, samples = True, NumericChunk(start, stop, count, stamping, damaged)
+        if not whole:
             return f"its {count} samples do not fit its {stop - start} bytes"
         stream.torn = damaged
         if count:

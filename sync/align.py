@@ -33,7 +33,7 @@ def align_stream(
         channels=stream.channels,
         rate_hz=stream.rate_hz,
         time_s=time_s,
-        values=stream.values[times.kept],
+        values=stream.values if _all_in_order(times, len(stream.values)) else stream.values[times.kept],
         counter=times.counter,
         simulated=stream.simulated,
     )
@@ -69,10 +69,16 @@ def align_view(
     return aligned, report, _evidence(view.view, times, clock, stream.probes)
 
 
+def _all_in_order(times: SampleTimes, samples: int) -> bool:
+    """Whether every sample was kept, where it was: a copy of all of an hour's samples is worth avoiding."""
+    return times.kept.size == samples and bool(np.all(np.diff(times.kept) == 1))
+
+
 def _session_times(times: SampleTimes, clock: ClockMap, host_s: Float64, latency_s: float) -> tuple[Float64, Float64]:
     """Return session times and their standard errors; ``host_s`` are rough times on the host's clock."""
     time_s = strictly_increasing(times.time_s - latency_s)
-    return time_s, np.hypot(times.uncertainty_s, clock.standard_error(host_s[times.kept], times.kept))
+    host_s = host_s if _all_in_order(times, host_s.size) else host_s[times.kept]
+    return time_s, np.hypot(times.uncertainty_s, clock.standard_error(host_s, times.kept))
 
 
 def _evidence(name: str, times: SampleTimes, clock: FittedClock, probes: Float64) -> SyncEvidence:

@@ -14,7 +14,8 @@ Float64 = npt.NDArray[np.float64]
 #: that stays as warm as it is (its frequency changes by 0.1 ppm in five minutes), the most one that is blown at.
 LEAST_WANDER: Final = 3e-17
 MOST_WANDER: Final = 1e-12
-NO_WANDER: Final = 0.0
+#: A line that can bend by less than this share of what one measurement is good to is straight.
+_STRAIGHT: Final = 0.02
 _MOST_KNOTS: Final = 100
 #: A bend that the measurements make less than this many times as probable as none is not followed.
 _EVIDENT: Final = np.log(20.0)
@@ -28,7 +29,8 @@ class BendingLine:
 
     Outside, ``slope_before`` and ``slope_after`` go on, both with the standard error ``slope_error``; ``wander`` is the
     variance that the slope gains in a unit of the abscissa. ``weight`` (measurements,) from 0 to 1 says how far each
-    measurement was believed, ``scale`` how many times worse than they claim the measurements are.
+    measurement was believed, ``scale`` how many times worse than they claim the measurements are, ``bends`` whether
+    they show that its slope wanders more than was asked for at least.
     """
 
     knot: Float64
@@ -40,6 +42,7 @@ class BendingLine:
     wander: float
     weight: Float64
     scale: float
+    bends: bool
 
     def at(self, x: npt.ArrayLike) -> Float64:
         """Return the values at ``x``; shape is kept."""
@@ -84,76 +87,119 @@ def fit_bending_line(
     knot = _knots(x[trusted > 0] if np.any(trusted > 0) else x, spacing)
     if knot.size == 1:
         return _constant(x, y, sigma, trusted, slope_sigma)
-    rows = _interpolation(knot, x)
-    level_sigma = 1e3 * (float(np.ptp(y[trusted > 0])) + float(np.max(sigma)))
+    # stiffer than this no measurement would notice, and no matrix could be inverted
+    stiffest = 3 * (_STRAIGHT * float(np.min(sigma))) ** 2 / float(knot[-1] - knot[0]) ** 3
+    least_wander = float(np.clip(stiffest, least_wander, MOST_WANDER))
+    place = _Places.of(knot, x)
     weight, scale = trusted, 1.0
 
-    def settled(shape: Float64, weight: Float64, scale: float) -> tuple[Float64, Float64, Float64, float]:
-        """Return values and covariance at the knots, with the weights and the scale at which they stay."""
+    def settled(prior: Float64, weight: Float64, scale: float) -> tuple[_Posterior, Float64, float]:
+        """Return the posterior with the weights and the scale at which it stays as it is."""
         for _ in range(_PASSES):
-            value, covariance = _posterior(rows, shape, y, weight / (sigma * scale) ** 2)
-            residual = y - rows @ value
+            posterior = _posterior(place, y, weight / (sigma * scale) ** 2, prior)
+            residual = y - place.value(posterior.mean)
             scale = max(least_scale, _scale(residual[trusted > 0], sigma[trusted > 0]))
             previous, weight = weight, _weight(residual, sigma * scale)
             if np.max(np.abs(weight - previous)) < _SETTLED:
                 break
-        return value, covariance, weight, scale
+        return posterior, weight, scale
 
-    flexible = _shape(knot, level_sigma, slope_sigma, float(np.sqrt(LEAST_WANDER * MOST_WANDER)))
-    _, _, weight, scale = settled(flexible, weight, scale)
+    flexible = _prior(knot, slope_sigma, float(np.sqrt(LEAST_WANDER * MOST_WANDER)))
+    _, weight, scale = settled(flexible, weight, scale)
     precision = weight / (sigma * scale) ** 2
-    wanders = [least_wander, *np.geomspace(LEAST_WANDER, MOST_WANDER, 10).tolist()]
-    shapes = [_shape(knot, level_sigma, slope_sigma, wander) for wander in wanders]
-    evidence = [_evidence(rows, shape, y, precision) for shape in shapes]
+    wanders = [least_wander, *np.geomspace(max(LEAST_WANDER, least_wander), MOST_WANDER, 10).tolist()]
+    priors = [_prior(knot, slope_sigma, wander) for wander in wanders]
+    evidence = [
+        _posterior(place, y, precision, prior).evidence - 0.5 * (knot.size - 2) * np.log(wander)
+        for prior, wander in zip(priors, wanders, strict=True)
+    ]
     best = int(np.argmax(evidence))
     best = best if evidence[best] > evidence[0] + _EVIDENT else 0
-    value, covariance, weight, scale = settled(shapes[best], weight, scale)
-    ends = (np.diff(np.eye(knot.size), axis=0) / np.diff(knot)[:, None])[[0, -1]]
-    slope_before, slope_after = (ends @ value).tolist()
-    slope_error = float(np.sqrt(np.max(np.einsum("ij,jk,ik->i", ends, covariance, ends))))
+    posterior, weight, scale = settled(priors[best], weight, scale)
+    value, covariance = posterior.mean, posterior.covariance()
+    slopes, slope_errors = [], []
+    for end in (slice(0, 2), slice(-2, None)):
+        apart = np.array([-1.0, 1.0]) / np.diff(knot[end])
+        slopes.append(float(apart @ value[end]))
+        slope_errors.append(float(np.sqrt(apart @ covariance[end, end] @ apart)))
     error = np.sqrt(np.diagonal(covariance))
-    return BendingLine(knot, value, error, slope_before, slope_after, slope_error, wanders[best], weight, scale)
+    return BendingLine(
+        knot, value, error, slopes[0], slopes[1], max(slope_errors), wanders[best], weight, scale, bends=best > 0
+    )
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where measurements lie between knots: knot to the left of each, and the share of the way to the next."""
+
+    left: npt.NDArray[np.intp]
+    share: Float64
+    knots: int
+
+    @classmethod
+    def of(cls, knot: Float64, x: Float64) -> _Places:
+        left = np.clip(np.searchsorted(knot, x, side="right") - 1, 0, knot.size - 2)
+        return cls(left, (x - knot[left]) / (knot[left + 1] - knot[left]), knot.size)
+
+    def value(self, at_knots: Float64) -> Float64:
+        """Return the values at the measurements, straight on outside the knots."""
+        return np.asarray((1 - self.share) * at_knots[self.left] + self.share * at_knots[self.left + 1])
+
+    def summed(self, left: Float64, right: Float64) -> Float64:
+        """Return for each knot the sum of what its measurements give it."""
+        to_left = np.bincount(self.left, left, self.knots)
+        return np.asarray(to_left + np.bincount(self.left + 1, right, self.knots))
+
+
+@dataclass(frozen=True)
+class _Posterior:
+    """Mean (knots,) of the values at the knots, their precision's factor, and log p(y) up to the prior's volume."""
+
+    mean: Float64
+    factor: Float64
+    evidence: float
+
+    def covariance(self) -> Float64:
+        """Return the covariance (knots, knots)."""
+        from scipy.linalg import cho_solve_banded
+
+        return np.asarray(cho_solve_banded((self.factor, False), np.eye(self.mean.size)))
+
+
+def _posterior(place: _Places, y: Float64, precision: Float64, prior: Float64) -> _Posterior:
+    """Return the posterior; matrices are banded, as LAPACK keeps the upper half: row 2 - k is the k-th diagonal."""
+    from scipy.linalg import cho_solve_banded, cholesky_banded
+
+    share = place.share
+    total = prior.copy()
+    total[2] += place.summed(precision * (1 - share) ** 2, precision * share**2)
+    total[1, 1:] += np.bincount(place.left, precision * share * (1 - share), place.knots)[:-1]
+    moment = place.summed(precision * (1 - share) * y, precision * share * y)
+    factor = cholesky_banded(total)
+    mean = np.asarray(cho_solve_banded((factor, False), moment))
+    return _Posterior(mean, factor, 0.5 * float(moment @ mean) - float(np.sum(np.log(factor[2]))))
+
+
+def _prior(knot: Float64, slope_sigma: float, wander: float) -> Float64:
+    """Return the prior's precision of the values at the knots, banded, (3, knots)."""
+    banded = np.zeros((3, knot.size))
+    step = np.diff(knot)
+    rise = np.array([-1.0, 1.0]) / step[0] / slope_sigma
+    banded[2, :2] += rise**2
+    banded[1, 1] += rise[0] * rise[1]
+    turn = np.stack((1 / step[:-1], -1 / step[:-1] - 1 / step[1:], 1 / step[1:])) / np.sqrt(
+        wander * (step[:-1] + step[1:]) / 2
+    )
+    for one in range(3):
+        for other in range(one, 3):
+            banded[2 - other + one, other : knot.size - 2 + other] += turn[one] * turn[other]
+    return banded
 
 
 def _knots(x: Float64, spacing: float) -> Float64:
     span = float(x[-1] - x[0])
     count = int(np.clip(span / spacing, 1, _MOST_KNOTS - 1)) + 1 if span > 0 else 1
     return np.asarray(np.linspace(float(x[0]), float(x[-1]), count))
-
-
-def _interpolation(knot: Float64, x: Float64) -> Float64:
-    """Return the matrix (n, knots) that takes values at knots to values at ``x``, straight on outside them."""
-    left = np.clip(np.searchsorted(knot, x, side="right") - 1, 0, knot.size - 2)
-    share = (x - knot[left]) / (knot[left + 1] - knot[left])
-    rows = np.zeros((x.size, knot.size))
-    places = np.arange(x.size)
-    rows[places, left], rows[places, left + 1] = 1 - share, share
-    return rows
-
-
-def _shape(knot: Float64, level_sigma: float, slope_sigma: float, wander: float) -> Float64:
-    """Return the matrix (knots, knots) that takes independent standard normal numbers to values at the knots."""
-    shape = np.maximum(knot[:, None] - knot[None, :], 0.0)  # a turn at each knot but the last
-    shape = np.column_stack((np.ones(knot.size), shape[:, :-1]))
-    turns = np.sqrt(wander * (knot[2:] - knot[:-2]) / 2)
-    return np.asarray(shape * np.concatenate(([level_sigma, slope_sigma], turns)))
-
-
-def _posterior(rows: Float64, shape: Float64, y: Float64, precision: Float64) -> tuple[Float64, Float64]:
-    """Return the mean (knots,) and covariance (knots, knots) of the values at the knots."""
-    seen = rows @ shape
-    covariance = np.linalg.inv((seen.T * precision) @ seen + np.eye(shape.shape[1]))
-    mean = shape @ (covariance @ (seen.T @ (precision * y)))
-    return np.asarray(mean), np.asarray(shape @ covariance @ shape.T)
-
-
-def _evidence(rows: Float64, shape: Float64, y: Float64, precision: Float64) -> float:
-    """Return log p(y | shape) up to what is the same for all shapes."""
-    seen = rows @ shape
-    posterior = (seen.T * precision) @ seen + np.eye(shape.shape[1])
-    moment = seen.T @ (precision * y)
-    _, volume = np.linalg.slogdet(posterior)
-    return 0.5 * (float(moment @ np.linalg.solve(posterior, moment)) - float(volume))
 
 
 def _scale(residual: Float64, sigma: Float64) -> float:
@@ -174,4 +220,4 @@ def _constant(x: Float64, y: Float64, sigma: Float64, trusted: Float64, slope_si
     middle, value = (float(np.average(what, weights=precision)) for what in (x, y))
     error = float(np.hypot(1 / np.sqrt(np.sum(precision)), np.ptp(y[weight > 0]) / 2))
     one = np.array([middle]), np.array([value]), np.array([error])
-    return BendingLine(*one, 0.0, 0.0, slope_sigma, LEAST_WANDER, weight, 1.0)
+    return BendingLine(*one, 0.0, 0.0, slope_sigma, LEAST_WANDER, weight, 1.0, bends=False)

@@ -66,6 +66,14 @@ def unwrap(
     if raw.size < 2:
         return Counted(everything, raw.copy(), np.zeros(raw.size, dtype=np.int64), 0, 0, 0, ambiguous=False)
     step, backward, wrapped = _steps(raw, modulus, stamps, rate_hz)
+    if step.min() >= 1 and not backward.any():  # nearly all streams
+        counter = np.empty(raw.size, dtype=np.int64)
+        counter[0] = raw[0] % modulus if modulus else raw[0]
+        np.cumsum(step, out=counter[1:])
+        counter[1:] += counter[0]
+        missing = step > 1
+        lost, gaps = int(np.sum(step)) - step.size, int(np.count_nonzero(missing))
+        return Counted(everything, counter, np.zeros(raw.size, dtype=np.int64), lost, gaps, 0, ambiguous=wrapped)
     turns = np.flatnonzero(backward)
     if turns.size > max(10, raw.size // 10) or turns.size > _MAX_BACK_STEPS:
         index = everything.astype(np.int64)
@@ -124,28 +132,38 @@ def unwrap_by_rows(
     alike = found & ((whole - counter[ends]) % modulus == 0)
     if np.count_nonzero(alike) < _MOST_ALIKE * ends.size:
         return None
-    least = counter[0] + np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(np.diff(counter) % modulus)))
+    least = np.empty(counter.size, dtype=np.int64)
+    least[0] = counter[0]
+    np.cumsum(np.diff(counter) % modulus, out=least[1:])
+    least[1:] += counter[0]
     told = ends[alike]
     turns = (whole[alike] - least[told]) // modulus
     if bool(np.any(np.diff(turns) < 0)):
         return None  # a device that began anew, perhaps within a chunk
     # a chunk whose row names a sample that did not come goes with the chunk before
     of_chunk = turns[np.maximum(np.searchsorted(told, ends, side="right") - 1, 0)]
-    chunk = np.minimum(np.searchsorted(ends, np.arange(counter.size)), ends.size - 1)
-    return np.asarray(least + modulus * of_chunk[chunk], dtype=np.int64)
+    if turns[-1] == 0 and turns[0] == 0:
+        return least
+    lengths = np.diff(ends, prepend=-1)
+    lengths[-1] += counter.size - 1 - ends[-1]
+    return np.asarray(least + np.repeat(modulus * of_chunk, lengths), dtype=np.int64)
 
 
 def _steps(raw: Int64, modulus: int, stamps: Float64, rate_hz: float) -> tuple[Int64, npt.NDArray[np.bool_], bool]:
     """Return count steps (n - 1,), which of them are no progress in time, and whether a wrap is uncertain."""
+    slack = max(_SLACK_COUNTS, _TIME_SLACK_S * rate_hz) if rate_hz > 0 else float("inf")
+    plain = np.diff(raw) if not modulus else np.diff(raw % modulus) % modulus
     with np.errstate(invalid="ignore", over="ignore"):
+        in_time = not modulus or float(np.max(np.diff(stamps))) * max(rate_hz, 0.0) <= modulus / 2
+        if plain.min() >= 1 and plain.max() <= (min(slack, modulus / 4) if modulus else slack) and in_time:
+            return plain, np.zeros(plain.size, dtype=np.bool_), False  # nothing that would need a closer look
         expected = np.nan_to_num(np.diff(stamps) * max(rate_hz, 0.0), nan=0.0, posinf=0.0, neginf=0.0)
     expected = np.clip(expected, 0.0, 2.0**52)
-    slack = max(_SLACK_COUNTS, _TIME_SLACK_S * rate_hz) if rate_hz > 0 else float("inf")
     if not modulus:
-        step = np.diff(raw)
+        step = plain
         return step, (step < 1) | (step > expected + slack), False
     # Turns that went by unseen are found later, from the floor of the arrivals: a stamp may be late.
-    step = np.diff(raw % modulus) % modulus
+    step = plain
     late = (step >= (modulus + 1) // 2) & (step > expected + min(slack, modulus / 4))
     step = np.where(late, step - modulus, step)
     backward = late | (step == 0) | (step > expected + max(slack, modulus if modulus < slack else 0))

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sync.bending_line import NO_WANDER, BendingLine, fit_bending_line
+from sync.bending_line import BendingLine, fit_bending_line
 
 Float64 = npt.NDArray[np.float64]
 
@@ -29,6 +29,8 @@ _MOST_BEND_WINDOWS: Final = 100
 #: Rates of one device differ by no more than this in a recording, and no clock reading is finer than that.
 _BEND_SLOPE: Final = 100e-6
 _FINEST_S: Final = 2e-6
+#: The median absolute deviation makes delays, which are skewed, look this much steadier than they are.
+_SKEWED: Final = 1.5
 #: An arrival that is this many times the median late has waited for something, and says nothing of the line.
 _WAITED: Final = 20.0
 
@@ -213,8 +215,8 @@ def _bend(run_s: Float64, delay: Float64) -> BendingLine | None:
     chosen = np.asarray(places)
     height, sigma = delay[chosen] - noise_s, np.full(chosen.size, noise_s)
     spacing = float(run_s[-1] - run_s[0]) / count
-    line = fit_bending_line(run_s[chosen], height, sigma, _BEND_SLOPE, np.zeros(chosen.size), spacing, NO_WANDER, 1.5)
-    if line.wander <= NO_WANDER:
+    line = fit_bending_line(run_s[chosen], height, sigma, _BEND_SLOPE, np.zeros(chosen.size), spacing, 0.0, _SKEWED)
+    if not line.bends:
         return None
     return replace(line, error=np.hypot(line.error, noise_s))
 

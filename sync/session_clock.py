@@ -19,9 +19,13 @@ _NEAR_S = 1.0
 
 def on_session_clock(stream: RecordedStream, clock: ClockMap) -> RecordedStream:
     """Return a stream whose stamps and clock rows are in session time."""
-    stamps = stream.stamps.copy()
-    real = np.flatnonzero(np.isfinite(stamps))  # an irregular stream keeps whatever it has
-    stamps[real] = clock.apply(stamps[real], real)
+    stamps = stream.stamps
+    real = np.isfinite(stamps)
+    if real.all():
+        stamps = clock.apply(stamps, np.arange(stamps.size) if len(clock.pieces) > 1 else 0)
+    else:  # an irregular stream keeps whatever it has
+        stamps, chosen = stamps.copy(), np.flatnonzero(real)
+        stamps[chosen] = clock.apply(stamps[chosen], chosen)
     rows = stream.clock_rows
     if rows is not None and len(rows):
         rows = rows[np.isfinite(rows[:, 1])]

@@ -135,7 +135,7 @@ def strictly_increasing(time_s: Float64) -> Float64:
 
 
 def _least_step_s(time_s: Float64) -> float:
-    return max(1e-9, 4 * float(np.spacing(np.max(np.abs(time_s)))))
+    return max(1e-9, 4 * float(np.spacing(max(abs(float(time_s.min())), abs(float(time_s.max()))))))
 
 
 def _pieces(counted: Counted) -> range:
@@ -174,8 +174,8 @@ def _arrivals(
 def _arrivals_of_piece(
     stream: RecordedStream, ends: Int64, counted: Counted, rows: Float64, piece: int
 ) -> tuple[PieceArrivals, int, bool]:
-    inside = counted.piece == piece
-    counter, kept = counted.counter[inside], counted.kept[inside]
+    first, end = np.searchsorted(counted.piece, (piece, piece + 1))
+    counter, kept = counted.counter[first:end], counted.kept[first:end]
     fitting = _shift_of_rows(stream, counter, stream.stamps[kept], rows)
     if fitting is not None:
         shift, rows = fitting
@@ -345,8 +345,9 @@ def _joined(
     time_s = np.concatenate([fit.time_s for fit in fits])
     counter = counted.counter.copy()
     previous = 0
+    bounds = np.searchsorted(counted.piece, np.arange(len(fits) + 1)).tolist()
     for piece, fit in enumerate(fits):
-        inside, shift = counted.piece == piece, shifts[piece]
+        inside, shift = slice(bounds[piece], bounds[piece + 1]), shifts[piece]
         if piece:  # a count that goes on by time: how many were lost over a reset is not known
             before, first = fits[piece - 1].time_s[-1], fit.time_s[0]
             passed = int(np.clip(np.nan_to_num((first - before) * rate_hz), 1, _MOST_COUNTS))
@@ -356,7 +357,8 @@ def _joined(
     longest = max(fits, key=lambda fit: fit.time_s.size)
     uncertainty_s = np.concatenate([fit.uncertainty_s for fit in fits])
     increasing = strictly_increasing(_without_overlaps(time_s, uncertainty_s, counted.piece))
-    moved = float(np.max(np.abs(increasing - time_s)))
+    moved_s = increasing - time_s
+    moved = float(np.max(np.abs(moved_s)))
     if moved > 1e-6:
         notes = (*notes, f"times of neighbouring pieces overlapped by up to {moved * 1e3:.1f} ms")
     return SampleTimes(
@@ -369,7 +371,7 @@ def _joined(
         duplicates=counted.duplicates,
         rate_measured_hz=longest.rate_hz,
         arrival_spread_s=longest.spread_s,
-        uncertainty_s=np.hypot(uncertainty_s, increasing - time_s),
+        uncertainty_s=np.hypot(uncertainty_s, moved_s) if moved else uncertainty_s,
         method=method,
         notes=tuple(dict.fromkeys((*notes, *(note for fit in fits for note in fit.notes)))),
         arrival_s=np.concatenate([piece.usable().arrival_s for piece in pieces]),
@@ -379,6 +381,8 @@ def _joined(
 
 def _without_overlaps(time_s: Float64, uncertainty_s: Float64, piece: Int64) -> Float64:
     """Return times in which of two pieces that overlap the less certain one gives way; the other stays as it is."""
+    if not piece[-1]:
+        return time_s
     time_s, step_s = time_s.copy(), _least_step_s(time_s)
     starts = (np.flatnonzero(np.diff(piece)) + 1).tolist()
     for begin, start, end in zip([0, *starts], starts, [*starts[1:], piece.size], strict=False):

@@ -109,7 +109,7 @@ def _facts(take: Row) -> tuple[tuple[str, str], ...]:
         ("take", take["take"]),
         ("skill", take.get("skill")),
         ("load", None if load is None else f"{load:g} kg"),
-        ("started", utc_text(str(take["started_utc"]))),
+        ("started", utc_text(take["started_utc"] or "")),
         ("state", take["state"]),
         ("modalities", ", ".join(str(name) for name in take["modalities"] or ())),
         ("reference view", take.get("reference_view")),

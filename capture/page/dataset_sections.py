@@ -222,7 +222,7 @@ def _take_row(take: Row, rows: DatasetRows, flags: tuple[str, ...]) -> Markup:
     load = take.get("load_kg")
     values: tuple[Any, ...] = (
         take["take_id"],
-        utc_text(str(take["started_utc"])),
+        utc_text(take["started_utc"] or ""),
         take.get("skill") or "",
         "" if load is None else f"{load:g}",
         take["found"] if take["expected"] is None else f"{take['found']} of {take['expected']}",

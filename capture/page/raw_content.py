@@ -22,7 +22,7 @@ from lab.take import FAULTS, TakeRecord
 from storage.flex.versions import BOUND_TOLERANCE_S
 from storage.flex.view_frames import ViewFrames
 from storage.marks_file import read_marks
-from storage.take_folder import video_path
+from storage.take_folder import view_video_path
 
 #: Texts of one stream that are shown as events; a stream of words may hold millions.
 _MOST_TEXTS: Final = 100
@@ -59,7 +59,7 @@ def raw_take(folder: Path, progress: Progress) -> ShownTake:
         views=tuple(ShownView(name, frames.time_s, frames.period_s) for name, frames in sorted(views.items())),
         reports=aligned.reports,
         events=(*_events(record), *_texts(aligned.others), *_marks(folder)),
-        pictures=_pictures(folder, views, processed.segmentation.repetitions, from_s, to_s),
+        pictures=_pictures(folder, record, views, processed.segmentation.repetitions, from_s, to_s),
     )
 
 
@@ -84,6 +84,8 @@ def _span(aligned: AlignedTake, views: dict[str, ViewFrames]) -> tuple[float, fl
 
 def _zero(record: TakeRecord, zero_s: float) -> str:
     what = '"recording" was announced' if record.recording_s is not None else "the first sample was taken"
+    if record.started.utc is None:
+        return f"0 s is when {what}: session time {zero_s:.3f} s; nobody knows its UTC."
     try:
         utc = datetime.fromisoformat(record.started.utc) + timedelta(seconds=zero_s - record.started.session_s)
     except (ValueError, OverflowError):
@@ -99,7 +101,7 @@ def _facts(processed: ProcessedTake, record: TakeRecord, from_s: float, to_s: fl
         ("take", record.take),
         ("skill", record.skill or ""),
         ("load", "" if record.load_kg is None else f"{record.load_kg:g} kg"),
-        ("started", utc_text(record.started.utc)),
+        ("started", utc_text(record.started.utc or "")),
         ("recorded", f"{to_s - from_s:.1f} s"),
         ("state", record.state),
         ("stopped by", record.stop_reason),
@@ -108,7 +110,11 @@ def _facts(processed: ProcessedTake, record: TakeRecord, from_s: float, to_s: fl
         ("sEMG from", processed.aligned.emg.name if processed.aligned.emg else ""),
         ("reference view", processed.aligned.reference_view or ""),
         ("segmenter", segmentation.segmenter),
-        ("recorded with", "flex-capture " + record.software.get("flex-capture", "?")),
+        (
+            "recorded with" if record.imported is None else "imported with",
+            "flex-capture " + record.software.get("flex-capture", "?"),
+        ),
+        ("imported from", "" if record.imported is None else record.imported.file.name),
         ("raw digest", processed.aligned.raw_digest[:16]),
     )
     return tuple((name, value) for name, value in facts if value)
@@ -178,7 +184,12 @@ def _said(mark: Mark) -> str:
 
 
 def _pictures(
-    folder: Path, views: dict[str, ViewFrames], repetitions: Sequence[Repetition], from_s: float, to_s: float
+    folder: Path,
+    record: TakeRecord,
+    views: dict[str, ViewFrames],
+    repetitions: Sequence[Repetition],
+    from_s: float,
+    to_s: float,
 ) -> tuple[PictureRequest, ...]:
     """Ask for each view's frames at start, turn and end of each repetition: those that the dataset names.
 
@@ -199,5 +210,5 @@ def _pictures(
                 position = int(frames.nearest(np.array([at_s]))[0])
                 if abs(float(frames.time_s[position]) - at_s) <= tolerance_s:
                     index = int(frames.index[position])
-            requests.append(PictureRequest(number, moment, name, video_path(folder, name), index))
+            requests.append(PictureRequest(number, moment, name, view_video_path(folder, record, name), index))
     return tuple(requests)

@@ -213,6 +213,8 @@ def _changed_s(folder: Path) -> float:
 
 def _past_size(folder: Path, wanted: Any) -> PastSize | None:
     record = read_record(folder)
+    if record.imported is not None:
+        return None  # its file may hold many takes
     if record.state != "complete" or record.stopped is None or _kind_of_rig(record.rig) != wanted:
         return None
     began_s = record.started.session_s if record.recording_s is None else record.recording_s

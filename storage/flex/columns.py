@@ -110,7 +110,12 @@ TAKES: Final = (
     _SIMULATED,
     Column("simulated_devices", "list<string>", "The devices that were simulated."),
     Column("state", "string", "How the recording ended: complete, recovered or failed."),
-    Column("started_utc", "string", "Start of the recording in UTC, ISO 8601."),
+    Column(
+        "started_utc",
+        "string",
+        "Start of the recording in UTC, ISO 8601; null for an imported take of which nobody said it.",
+        nullable=True,
+    ),
     _IN_SYNC,
     Column("modalities", "list<string>", "What was recorded: pose, emg, heart_rate, breath_rate and views."),
     Column(

@@ -100,7 +100,7 @@ def table_rows(entries: Mapping[str, TakeEntry], sheets: Mapping[str, Row]) -> d
 
 def _subject_rows(takes: Sequence[Row], sheets: Mapping[str, Row]) -> list[Row]:
     subjects: dict[str, Row] = {}
-    for take in sorted(takes, key=lambda row: (row["started_utc"], row["take_id"])):
+    for take in sorted(takes, key=lambda row: (row["started_utc"] or "", row["take_id"])):
         before = subjects.get(take["subject"], {"skill": None, "simulated": True})
         subjects[take["subject"]] = {
             "subject": take["subject"],

@@ -17,7 +17,7 @@ from lab.joints import JOINTS
 from lab.repetitions import Segmentation
 from lab.rig import VIEW_NAME
 from lab.subject import SubjectSheet
-from lab.take import SESSION, SUBJECT, TAKE
+from lab.take import SESSION, SUBJECT, TAKE, TakeRecord
 from storage.atomic import write_bytes_atomically
 from storage.flex.entries import TakeEntry, take_entry
 from storage.flex.folder import begin_dataset, sweep
@@ -28,7 +28,7 @@ from storage.flex.tables import ENTRY_KEY, SIMULATED_KEY, VERSION_KEY, read_entr
 from storage.flex.versions import LAYOUT_VERSION
 from storage.flex.view_frames import ViewFrames
 from storage.os_errors import reason
-from storage.take_folder import video_path
+from storage.take_folder import view_video_path
 from storage.video_reader import VideoIndex, cut_clip, read_video_index
 
 #: Called with what is being written, how many are done, and of how many.
@@ -75,7 +75,7 @@ def write_take(
 ) -> WrittenTake:
     """Write a take into a dataset, or again with what is known better now.
 
-    ``take_folder`` is the raw take's, with its ``<view>.mov``; ``excluded_reason`` is why the take was marked not to
+    ``take_folder`` is the raw take's, with its views' videos; ``excluded_reason`` is why the take was marked not to
     be used, ``faults`` what failed or is damaged, ``notes`` what was said about it, ``sheet`` the subject's,
     ``sync_picture`` an SVG of how its times were found. The dataset's folder is made if it is missing. The take's files
     get a new revision and are seen from the moment ``repetitions.parquet`` is replaced; then older revisions are
@@ -88,7 +88,7 @@ def write_take(
     reference = views.get(take.reference_view) if take.reference_view else None
     rows = [frame_rows(take, reference, repetition) for repetition in segmentation.repetitions]
     entry = take_entry(take, segmentation, views, rows, excluded_reason, faults, notes, sync_picture)
-    clips = _clips(dataset, take_folder, entry)
+    clips = _clips(dataset, take_folder, take.record, entry)
     try:
         dataset.mkdir(parents=True, exist_ok=True)
         with writer_lock(dataset):
@@ -124,10 +124,10 @@ def write_take(
     )
 
 
-def _clips(dataset: Path, take_folder: Path, entry: TakeEntry) -> list[_Clip]:
+def _clips(dataset: Path, take_folder: Path, record: TakeRecord, entry: TakeEntry) -> list[_Clip]:
     return [
         _Clip(
-            video_path(take_folder, view),
+            view_video_path(take_folder, record, view),
             dataset / row[name],
             row[f"{view}_start_frame"],
             row[f"{view}_end_frame"],

@@ -106,3 +106,23 @@ def test_table_has_one_line_a_stream_in_columns():
 
 def test_table_of_nothing_is_its_head():
     assert len(report_table([]).splitlines()) == 2
+
+
+def test_values_stay_with_their_times_whatever_was_dropped_or_out_of_order():
+    made = made_stream(1, seconds=2.0, chunk=1, counter=False)
+    order = np.random.default_rng(0).permutation(made.stream.stamps.size)
+    mixed = replace(made.stream, rate_hz=0.0, stamps=1000.0 + order / 1000, values=made.stream.values[order])
+    stream, _, evidence = align_stream(mixed, 0.0, 5.0)
+    np.testing.assert_array_equal(stream.values, made.stream.values)
+    np.testing.assert_array_equal(evidence.sample, np.argsort(order))
+    twice = np.r_[0 : made.stream.stamps.size, made.stream.stamps.size - 5 : made.stream.stamps.size]
+    again = replace(
+        made_stream(1, seconds=2.0, chunk=1).stream,
+        stamps=made.stream.stamps[twice],
+        values=made.stream.values[twice],
+        counter=twice.astype(np.int64),
+        chunk_last=np.arange(twice.size),
+    )
+    stream, _, evidence = align_stream(again, 0.0, 5.0)
+    assert len(stream.values) == len(stream.time_s) == made.stream.stamps.size
+    assert evidence.sample[-1] == made.stream.stamps.size - 1
