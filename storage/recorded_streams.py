@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 _ROUND_TRIPS = dict[tuple[int, float], float]
 
 
-def recorded_streams(file: XdfFile, notes: list[str]) -> list[RecordedStream]:
+def recorded_streams(file: XdfFile, notes: list[str], left_out: list[str] | None = None) -> list[RecordedStream]:
     """Return the streams of an XDF file in the order of their headers, without ``FlexMarkers`` in session time.
 
     Texts and irregular streams are there as any others; stamps are untouched. Streams that share a name are told apart
-    by their ids: ``emg-3``; a ``.clock`` stream beside them cannot be told whose it is, and is not used. What is left
-    out and why goes to ``notes``.
+    by their ids: ``emg-3``; a ``.clock`` stream beside them cannot be told whose it is, and is not used. Notes go
+    to ``notes``, what had to be left out and why to ``left_out`` if given.
     """
-    usable = []
+    usable, said = [], notes if left_out is None else left_out
     for stream in file.streams:
         if stream.header.format is None or stream.header.channel_count is None:
-            notes.append(f"Stream {stream.stream_id} is left out: its header does not say how to read it.")
+            said.append(f"Stream {stream.stream_id} is left out: its header does not say how to read it.")
         else:
             usable.append(stream)
     names = {stream.name for stream in usable}

@@ -355,6 +355,8 @@ def test_names_lead_nowhere_and_steer_no_terminal(flex_capture, tmp_path):
     assert outcome.code == 1, outcome  # there is no clock probe
     assert "\x1b[31m" not in outcome.out
     assert "\u202e" not in outcome.out
+    outcome = flex_capture("sync", path, "--counter", "nobody=1")
+    assert (outcome.code, "\x1b" in outcome.err, "\u202e" in outcome.err) == (2, False, False)
     with h5py.File(tmp_path / "a.h5") as file:
         assert len(file) == len(HOSTILE) + 2  # another emg, and the grid
         found = {}
