@@ -272,4 +272,6 @@ def scenarios() -> Iterator[tuple[str, Link]]:
     yield "drifts that bend", replace(plain, bend=5e-6, host_bend=5e-6)
     yield "no .clock", replace(plain, clock_rows=False)
     yield "no counter", replace(plain, counter=False)
+    yield "no counter, bursty", replace(plain, counter=False, delays="bursty")
+    yield "no counter, stalls", replace(plain, counter=False, delays="stalls")
     yield "no counter, gaps of 400 ms", replace(plain, counter=False, lost=((200_000, 200_800), (400_000, 400_800)))

@@ -27,6 +27,8 @@ _UNKNOWN_HALF_TRIP_S: Final = 0.5e-3
 _PROBE_FLOOR_S: Final = 5e-6
 #: Times and offsets beyond this (3,000 years) are no clock readings.
 _CLOCK_LIMIT_S: Final = 1e11
+#: Where no more than this share of the probes agrees, the others may be right.
+_OUTVOTED: Final = 0.6
 _KNOT_SPACING_S: Final = 10.0
 _MAX_PAIRWISE: Final = 400
 
@@ -148,7 +150,7 @@ def _fit_piece(probes: _Probes, first_sample: int) -> tuple[ClockPiece, Float64]
         if np.ptp(host) * DRIFT_LIMIT < 4 * float(np.median(sigma)):
             slope, height = 0.0, float(np.median(offset))
         line = fit_bending_line(host, offset, sigma, DRIFT_PRIOR, height + slope * host, _KNOT_SPACING_S)
-        error = np.hypot(line.error, asymmetry_s)
+        error = np.hypot(np.hypot(line.error, asymmetry_s), _disagreement(offset - line.at(host), line.weight))
         ends = (line.slope_before, line.slope_after, line.slope_error, line.wander)
         piece, weight = ClockPiece(line.knot, line.value, error, *ends), line.weight
     back = np.empty_like(weight)
@@ -164,6 +166,13 @@ def _fit_piece(probes: _Probes, first_sample: int) -> tuple[ClockPiece, Float64]
         first_sample,
     )
     return moved, back
+
+
+def _disagreement(residual: Float64, weight: Float64) -> float:
+    """Return by how much the probes disagree where so few of them are believed that it may be the wrong ones."""
+    if np.count_nonzero(weight) > _OUTVOTED * weight.size:
+        return 0.0
+    return 1.4826 * float(np.median(np.abs(residual)))
 
 
 def _constant(host: Float64, offset: Float64, sigma: Float64, asymmetry_s: float) -> tuple[ClockPiece, Float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,12 +18,13 @@ Int64 = npt.NDArray[np.int64]
 _MIN_ARRIVALS: Final = 3
 #: And less than this share of what is looked at is not long enough to tell a step from a spell of delays.
 _SIDE: Final = 0.1
+_LONGER_THAN_WAITS_S: Final = 2.0
 #: A step is larger than this, and than so many times what the floor wavers by. A device's own count is believed longer.
 _LEAST_S: Final = 0.01
 _LEAST_OF_COUNT_S: Final = 0.25
 _NOISE: Final = 10.0
-#: A step is made at one arrival, or most of it is.
-_AT_ONCE: Final = 0.7
+#: A step is made at one arrival, or most of it is; of a jump the rest is a delay.
+_AT_ONCE: Final = 0.4
 #: A rate is told over this long, in which few breaks fall.
 _RATE_LAG_S: Final = 5.0
 #: For how long a floor is looked at on both sides: of a count that is only an index, and of a device's own.
@@ -67,25 +69,32 @@ def floor_steps(
     jump = np.diff(behind)
     size = np.abs(jump) if falls else jump
     candidates = np.flatnonzero((size > least_s) & (np.abs(step) > least_s)) + 1
-    found: list[tuple[int, float]] = []
-    start = 0
-    for index in candidates.tolist():
+
+    def moved(index: int, start: int, stop: int) -> float:
+        """Return how far the floor steps at an arrival, between two others that it may be told from; 0: it does not."""
         before = behind[max(start, index - width) : index]
         end = max(index + width, int(np.searchsorted(arrival_s[index:], arrival_s[index] + window_s)) + index)
-        after = behind[index:end]
-        lasted = (index - start, min(end, behind.size) - index)
-        if min(lasted) < max(_MIN_ARRIVALS, _SIDE * width):
-            continue
+        after = behind[index : min(end, stop)]
+        if not before.size or not after.size:
+            return 0.0
         moved_s = float(np.min(after) - np.min(before))
-        if abs(moved_s) > least_s and moved_s * jump[index - 1] > 0 and (falls or moved_s > 0):
-            if abs(moved_s) < _AT_ONCE * abs(float(jump[index - 1])):
-                continue
-            found.append((index - 1, moved_s))
-            start = index
-    if not found:
-        return none
-    before_index, steps = zip(*found, strict=True)
-    return FloorSteps(np.asarray(before_index, dtype=np.intp), np.asarray(steps))
+        if min(index - start, after.size) < max(_MIN_ARRIVALS, _SIDE * width) and abs(moved_s) < _LONGER_THAN_WAITS_S:
+            return 0.0
+        jump_s = float(jump[index - 1])
+        here = moved_s * jump_s > 0 and abs(moved_s) >= _AT_ONCE * abs(jump_s)
+        return moved_s if here and abs(moved_s) > least_s and (falls or moved_s > 0) else 0.0
+
+    bounds = [0, behind.size]
+    for index in candidates[np.argsort(-size[candidates - 1], kind="stable")].tolist():
+        place = bisect(bounds, index)  # the largest first, so that small ones near it are judged without it
+        if moved(index, bounds[place - 1], bounds[place]):
+            bounds.insert(place, index)
+    while True:  # and once more, now that all are known
+        around = [(bounds[place - 1], bounds[place + 1]) for place in range(1, len(bounds) - 1)]
+        found = [moved(index, *between) for index, between in zip(bounds[1:-1], around, strict=True)]
+        if all(found):
+            return FloorSteps(np.asarray(bounds[1:-1], dtype=np.intp) - 1, np.asarray(found, dtype=np.float64))
+        del bounds[1 + found.index(0.0)]
 
 
 def _rate(count: Float64, arrival_s: Float64, rate_hz: float) -> float:
