@@ -14,9 +14,9 @@ import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from lab_recording import OFFSET_S, START_S, true_times, write_recording
 
 from lab.streams import FRAME_LABELS, Channel
+from lab_recording import OFFSET_S, START_S, true_times, write_recording
 from storage.checksums import file_digest, verify_sums
 from storage.flex import validate
 from storage.take_folder import streams_path

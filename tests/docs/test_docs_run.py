@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from test_docs_commands import FENCE, INLINE, commands, documents, fences, globbed, problem_of
 
+from lab_recording import write_recording
 from storage.marks_file import marks_path
 
 RIG = """
@@ -84,6 +85,7 @@ def lab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert take == lab / TAKE
     (lab / "recordings").mkdir()
     shutil.copy(take / "streams.xdf", lab / "recordings" / "session3.xdf")
+    write_recording(lab / "recordings" / "lab2.xdf")
     process_take(take, out / "dataset", lambda *_: None, verify=False)
     (out / "subjects").mkdir()
     (out / "subjects" / "S12.toml").write_text('skill = "novice"\n', encoding="utf-8")
