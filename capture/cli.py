@@ -29,6 +29,7 @@ from capture.commands.sync import sync
 from capture.commands.validate import validate
 from capture.commands.verify import verify
 from capture.commands.withdraw import withdraw
+from capture.shown_text import shown
 from lab.errors import FlexCaptureError
 
 _INTERRUPTED = 130
@@ -81,7 +82,7 @@ def main() -> None:
         if debug:
             traceback.print_exc()
         for problem in error.problems:
-            click.echo(f"flex-capture: {problem}", err=True)
+            click.echo(f"flex-capture: {shown(problem)}", err=True)
         code = error.exit_code
     except KeyboardInterrupt:
         click.echo("flex-capture: interrupted", err=True)

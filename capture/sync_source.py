@@ -68,8 +68,9 @@ def open_source(
 
 def _of_file(path: Path, rig: Mapping[str, Any]) -> SyncSource:
     file = read_xdf(path)
+    notes: list[str] = []
     left_out: list[str] = []
-    streams = recorded_streams(file, left_out)
+    streams = recorded_streams(file, notes, left_out)
     return SyncSource(
         path=path,
         streams=streams,
@@ -77,8 +78,8 @@ def _of_file(path: Path, rig: Mapping[str, Any]) -> SyncSource:
         markers=tuple(own_markers(file)),
         terms=terms_of_file(rig, streams),
         bytes_discarded=file.bytes_discarded,
-        findings=tuple(note for note in left_out if "is left out" in note),
-        notes=(*file.notes, *(note for note in left_out if "is left out" not in note)),
+        findings=tuple(left_out),
+        notes=(*file.notes, *notes),
     )
 
 

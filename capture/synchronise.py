@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -21,6 +20,7 @@ from capture.output_folder import refuse_recorded_folder
 from capture.page.sync_picture import sync_picture
 from capture.recovery import recover_met
 from capture.rig_file import load_rig
+from capture.shown_text import shown
 from capture.sync_source import SyncSource, open_source
 from capture.synchronised_stream import SynchronisedStream, synchronised_streams
 from lab.aligned import StreamReport
@@ -30,9 +30,6 @@ from storage.atomic import write_bytes_atomically
 from storage.checksums import file_digest
 from storage.os_errors import reason
 from sync.report import report_table
-
-#: Control characters, and those that turn the direction of writing: a name may not steer a terminal.
-_UNSHOWN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -152,11 +149,11 @@ def _say(
 ) -> None:
     if reports:
         for line in report_table(reports).splitlines():
-            console.line(_shown(line))
+            console.line(shown(line))
     for note in source.notes:
-        console.line(_shown(note))
+        console.line(shown(note))
     for finding in findings:
-        console.warning(_shown(finding))
+        console.warning(shown(finding))
     out = [report.stream for report in reports if not report.in_sync]
     said = f"{len(reports) - len(out)} of {len(reports)} streams in sync" if out else f"{len(reports)} streams in sync"
     if not reports:
@@ -164,10 +161,6 @@ def _say(
     saved = " and ".join(str(path) for path in (request.output, request.picture) if path is not None)
     said += f" · saved to {saved}" if saved else ""
     console.line(said, style="bold yellow" if findings or out else "bold green")
-
-
-def _shown(text: str) -> str:
-    return _UNSHOWN.sub("\ufffd", text)
 
 
 def _as_json(

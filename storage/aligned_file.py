@@ -221,10 +221,16 @@ def aligned_file(path: Path) -> Iterator[AlignedFile]:
         sync_folder(path.parent)
     except OSError as error:
         _unlink(temporary)
-        raise TakeError(f"{path} cannot be written ({reason(error)}); see to the disk, or name another file") from None
+        raise TakeError(f"{path} cannot be written ({_short(error)}); see to the disk, or name another file") from None
     except BaseException:
         _unlink(temporary)
         raise
+
+
+def _short(error: OSError) -> str:
+    """Return what failed; HDF5 tells it in many words over several lines, with the system's number among them."""
+    number = re.search(r"errno = (\d{1,4})", str(error))
+    return os.strerror(int(number[1])) if number else reason(error).splitlines()[0]
 
 
 @contextmanager

@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 _ROUND_TRIPS = dict[tuple[int, float], float]
 
 
-def recorded_streams(file: XdfFile, notes: list[str]) -> list[RecordedStream]:
+def recorded_streams(file: XdfFile, notes: list[str], left_out: list[str] | None = None) -> list[RecordedStream]:
     """Return the streams of an XDF file in the order of their headers, without ``FlexMarkers`` in session time.
 
     Texts and irregular streams are there as any others; stamps are untouched. Streams that share a name are told apart
-    by their ids: ``emg-3``; a ``.clock`` stream beside them cannot be told whose it is, and is not used. What is left
-    out and why goes to ``notes``.
+    by their ids: ``emg-3``. A ``.clock`` stream of which nobody can tell whose it is, is one among the others. Notes
+    go to ``notes``, what had to be left out and why to ``left_out`` if given.
     """
-    usable = []
+    usable, said = [], notes if left_out is None else left_out
     for stream in file.streams:
         if stream.header.format is None or stream.header.channel_count is None:
-            notes.append(f"Stream {stream.stream_id} is left out: its header does not say how to read it.")
+            said.append(f"Stream {stream.stream_id} is left out: its header does not say how to read it.")
         else:
             usable.append(stream)
-    names = {stream.name for stream in usable}
-    clocks = {stream.name: stream for stream in usable if _is_clock(stream, names)}
+    clocks = _clocks(usable)
+    taken = {id(clock) for clock in clocks.values()}
     probes = [stream for stream in usable if _is_probes(stream)]
     ordinary = [
         stream
         for stream in usable
-        if not _is_probes(stream) and not _is_own_markers(stream) and clocks.get(stream.name) is not stream
+        if not _is_probes(stream) and not _is_own_markers(stream) and id(stream) not in taken
     ]
     round_trips = _round_trips(probes)
     shared = {name for name, count in Counter(stream.name for stream in ordinary).items() if count > 1}
@@ -51,7 +51,7 @@ def recorded_streams(file: XdfFile, notes: list[str]) -> list[RecordedStream]:
         _recorded_stream(
             stream,
             f"{stream.name}-{stream.stream_id}" if stream.name in shared else stream.name,
-            None if stream.name in shared else clocks.get(stream.name + CLOCK_SUFFIX),
+            clocks.get(id(stream)),
             round_trips,
             notes,
         )
@@ -63,14 +63,34 @@ def _labels(stream: XdfStream) -> tuple[str, ...]:
     return tuple(channel.label for channel in stream.header.channels)
 
 
-def _is_clock(stream: XdfStream, names: set[str]) -> bool:
-    """Tell a ``.clock`` stream by its name, what it runs beside, and its three channels."""
-    return (
-        stream.name.endswith(CLOCK_SUFFIX)
-        and stream.name.removesuffix(CLOCK_SUFFIX) in names
-        and _labels(stream) == CLOCK_LABELS
-        and stream.format == "double64"
-    )
+def _clocks(streams: list[XdfStream]) -> dict[int, XdfStream]:
+    """Return the ``.clock`` stream of each stream that has one, by the stream's identity in memory.
+
+    One runs beside the stream of its name; of several of that name, beside the one of its host. Where that is not one
+    to one, nobody can tell.
+    """
+    clocks = [stream for stream in streams if _is_clock(stream)]
+    out: dict[int, XdfStream] = {}
+    for host_counts in (False, True):
+        keys = {id(stream): (stream.name, stream.header.hostname if host_counts else "") for stream in streams}
+        owners, own = _by_key(streams, keys), _by_key(clocks, keys)
+        for name, host in owners:
+            beside = own.get((name + CLOCK_SUFFIX, host), [])
+            if len(owners[name, host]) == 1 and len(beside) == 1:
+                out.setdefault(id(owners[name, host][0]), beside[0])
+    return out
+
+
+def _by_key(streams: list[XdfStream], keys: dict[int, tuple[str, str]]) -> dict[tuple[str, str], list[XdfStream]]:
+    found: dict[tuple[str, str], list[XdfStream]] = {}
+    for stream in streams:
+        found.setdefault(keys[id(stream)], []).append(stream)
+    return found
+
+
+def _is_clock(stream: XdfStream) -> bool:
+    """Tell a ``.clock`` stream by its name and its three channels."""
+    return stream.name.endswith(CLOCK_SUFFIX) and _labels(stream) == CLOCK_LABELS and stream.format == "double64"
 
 
 def _is_probes(stream: XdfStream) -> bool:

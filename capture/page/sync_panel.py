@@ -25,6 +25,9 @@ _BETWEEN: Final = 14.0
 #: Up to so many arrivals are dots; more are drawn as what lies in each column: all, the middle 80 %, the median.
 _DOTS: Final = 1500
 _COLUMN: Final = 2.0
+#: The delay that 99 % stay below does not set the scale if it is so many times the one that 90 % do.
+_FAR: Final = 5.0
+_TICKS: Final = 5
 _LONGEST_NAME: Final = 40
 _BAND_POINTS: Final = 240
 #: Times beyond this (3,000 years) are no clock readings.
@@ -159,8 +162,12 @@ def _delays(axis: TimeAxis, evidence: SyncEvidence, top: float, bottom: float) -
 
 
 def _delay_scale(delay_s: Float64, top: float, bottom: float) -> _Scale:
-    """Reach a little beyond the delay that 99 % stay below; a few that came far too early do not set it either."""
-    high = 1.15 * float(np.quantile(delay_s, 0.99))
+    """Reach a little beyond the delay that 99 % stay below, or as far as shows the others where that one is far away.
+
+    A few that came far too early do not set it either.
+    """
+    most, all_but_some = (float(np.quantile(delay_s, share)) for share in (0.9, 0.99))
+    high = 1.15 * (min(all_but_some, _FAR * most) if most > 0 else all_but_some)
     low = min(0.0, 1.15 * float(np.quantile(delay_s, 0.01)))
     return _scale(low, max(high, low + 1e-5, 1e-6), top, bottom)
 
@@ -223,6 +230,7 @@ def _probes(axis: TimeAxis, evidence: SyncEvidence, top: float, bottom: float) -
     parts.append(_triangles(x[inside & (error_s < scale.low)], bottom, down=True))
     unused = int(np.count_nonzero(~used))
     lines = [f"{used.size} probes"]
+    lines += [f"{np.count_nonzero(~inside)} not shown here"] if not inside.all() else []
     lines += [f"{unused} not believed"] if unused else []
     lines += [] if half_s.any() else ["round trips", "not known"]
     for number, line in enumerate(lines):
@@ -273,8 +281,8 @@ def _frame(axis: TimeAxis, scale: _Scale) -> list[Markup]:
         )
     ]  # fmt: skip
     low, high = scale.low / scale.unit_s, scale.high / scale.unit_s
-    step = round_up((high - low) / 4)
-    for number in round_numbers(low, high, 4):
+    step = round_up((high - low) / _TICKS)
+    for number in round_numbers(low, high, _TICKS):
         y = scale.at(number * scale.unit_s)
         parts.append(element("line", class_="grid", x1=_f(axis.left), x2=_f(axis.right), y1=_f(y), y2=_f(y)))
         text = f"{number_text(number, step)} {scale.unit}"

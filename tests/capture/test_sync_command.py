@@ -14,9 +14,9 @@ import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from lab_recording import OFFSET_S, START_S, true_times, write_recording
 
 from lab.streams import FRAME_LABELS, Channel
+from lab_recording import OFFSET_S, START_S, true_times, write_recording
 from storage.checksums import file_digest, verify_sums
 from storage.flex import validate
 from storage.take_folder import streams_path
@@ -355,6 +355,8 @@ def test_names_lead_nowhere_and_steer_no_terminal(flex_capture, tmp_path):
     assert outcome.code == 1, outcome  # there is no clock probe
     assert "\x1b[31m" not in outcome.out
     assert "\u202e" not in outcome.out
+    outcome = flex_capture("sync", path, "--counter", "nobody=1")
+    assert (outcome.code, "\x1b" in outcome.err, "\u202e" in outcome.err) == (2, False, False)
     with h5py.File(tmp_path / "a.h5") as file:
         assert len(file) == len(HOSTILE) + 2  # another emg, and the grid
         found = {}
@@ -435,6 +437,27 @@ def test_a_disk_that_refuses_leaves_the_older_file(recording, flex_capture, tmp_
     assert "No space left on device" in outcome.err
     assert output.read_bytes() == b"older"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "lab.xdf"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a limit for the size of files is POSIX's")
+def test_a_disk_that_is_full_in_the_middle_is_one_sentence(recording, tmp_path, project):
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000));"
+        "from capture.cli import main; main()"
+    )
+    output = tmp_path / "a.h5"
+    failed = subprocess.run(
+        [sys.executable, "-c", limited, "sync", str(recording), "--output", str(output)],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert failed.returncode == 3, failed
+    assert failed.stderr.count("\n") == 1
+    assert "cannot be written (File too large)" in failed.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["lab.xdf"]
 
 
 def test_what_is_read_back_is_compared(recording, flex_capture, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ import pytest
 from foreign_recording import AMP, BEGIN_S, write_video, write_xdf
 from test_docs_commands import FENCE, INLINE, commands, documents, fences, globbed, problem_of
 
+from lab_recording import write_recording
 from storage.marks_file import marks_path
 
 RIG = """
@@ -96,6 +97,7 @@ def lab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert take == lab / TAKE
     (lab / "recordings").mkdir()
     shutil.copy(take / "streams.xdf", lab / "recordings" / "session3.xdf")
+    write_recording(lab / "recordings" / "lab2.xdf")
     record_with_labrecorder(lab)
     process_take(take, out / "dataset", lambda *_: None, verify=False)
     (out / "subjects").mkdir()
