@@ -88,7 +88,7 @@ def evaluate(folder: Path, *, peers: bool = True) -> Evaluation:
     theirs = _by_pyxdf(streams_path(folder)) if peers else {}
     ours = {view.view: (view.frame_id, view.time_s) for view in aligned.views}
     for stream in recorded.streams:  # what align_take did, with the counters that it drops
-        again, _ = align_stream(stream, latency_s[stream.device], np.inf)
+        again, *_ = align_stream(stream, latency_s[stream.device], np.inf)
         ours[stream.name] = (again.counter, again.time_s)
     stamps: dict[str, dict[str, Float64]] = {}
     for name, truth in truths.items():

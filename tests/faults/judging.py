@@ -95,6 +95,6 @@ def assert_bystander_whole(take: JudgedTake, device: str = "bystander") -> None:
 
 def assert_times_right(take: JudgedTake, stream: str, true_rate_hz: float, latency_s: float, first: int = 0) -> None:
     """Check session times of all samples, before and after a gap, against when they were due; ``first`` was at t0."""
-    aligned, report = align_stream(take.streams[stream], latency_s, 1000.0)
+    aligned, report, _ = align_stream(take.streams[stream], latency_s, 1000.0)
     error_s = aligned.time_s - (take.t0_s + (aligned.counter - first) / true_rate_hz)
     assert np.max(np.abs(error_s)) < _WORST_S, (stream, report, np.quantile(error_s, [0, 0.5, 1]))

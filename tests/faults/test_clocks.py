@@ -56,7 +56,7 @@ def test_a_device_that_counts_anew_and_whose_clock_begins_at_nought(tmp_path: Pa
         begin = recorded.index(0, 1)
         assert recorded == [*range(begin), *range(len(recorded) - begin)]
         true = np.array(counts_of(read_delivered(tmp_path, name))[: len(recorded)])
-        aligned, report = align_stream(take.streams[name], 0.01, 1000.0)
+        aligned, report, _ = align_stream(take.streams[name], 0.01, 1000.0)
         error_s = aligned.time_s - (take.t0_s + true / rate_hz)
         assert np.max(np.abs(error_s)) < 0.01, (report, np.quantile(error_s, [0, 0.5, 1]))
     assert_bystander_whole(take)

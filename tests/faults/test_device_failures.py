@@ -199,7 +199,7 @@ def test_a_camera_has_one_video_with_every_frame_accounted_for(faulty_take: Faul
         assert np.count_nonzero(index < 0) <= (1 if held_back else 0)
         assert index[index >= 0].tolist() == list(range(np.count_nonzero(index >= 0)))
         assert len(read_video_index(take.folder / f"{name}.mov").pts_us) == np.count_nonzero(index >= 0)
-        aligned, _ = align_view(views[name], 0.04 if name == "view1" else 0.0, 1000.0)
+        aligned, *_ = align_view(views[name], 0.04 if name == "view1" else 0.0, 1000.0)
         rate_hz = 10 * (1 + 9e-6) if name == "view1" else 10.0
         assert np.max(np.abs(aligned.time_s - take.t0_s - aligned.frame_id / rate_hz)) < 0.01
 

@@ -75,7 +75,7 @@ def assert_recorded_truly(take: JudgedTake, stream: str, lives: list[list[tuple[
     assert recorded[begin - 1] >= lives[0][-1][0] - 40  # what it sent in its last moments may be on the line yet
     last_s, first_s = sent_s[begin - 1], sent_s[begin]
     assert take.gaps_s(stream) == [pytest.approx(first_s - last_s, abs=0.1)]
-    aligned, report = align_stream(take.streams[stream], 0.0, 1000.0)
+    aligned, report, _ = align_stream(take.streams[stream], 0.0, 1000.0)
     assert report.samples == len(recorded)
     # the device sends some samples together, and a chunk arrives with its last
     error_s = aligned.time_s - np.array(sent_s)
