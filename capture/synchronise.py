@@ -89,6 +89,8 @@ def _check_output(request: SyncRequest) -> None:
     if output is not None:
         _check_file(output, "--output", request)
     if picture is not None:
+        if picture.suffix.lower() != ".svg":
+            raise RequestError(f"{picture} would hold an SVG picture; give it a name that ends in .svg")
         _check_file(picture, "--picture", request)
     if output is not None and picture is not None and output.resolve() == picture.resolve():
         raise RequestError(f"{picture} is named by --output too; name another file with --picture")

@@ -475,3 +475,11 @@ def test_what_is_read_back_is_compared(recording, flex_capture, tmp_path, monkey
     assert outcome.code == 3
     assert "/cues/time is not what was written" in outcome.err
     assert [path.name for path in tmp_path.iterdir()] == ["lab.xdf"]
+
+
+def test_a_picture_that_is_called_what_it_is_not_is_refused(flex_capture, tmp_path):
+    write_recording(tmp_path / "a.xdf")
+    done = flex_capture("sync", tmp_path / "a.xdf", "--picture", tmp_path / "a.png")
+    assert done.code == 2
+    assert "ends in .svg" in done.err
+    assert not (tmp_path / "a.png").exists()
