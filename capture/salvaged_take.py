@@ -21,8 +21,12 @@ from storage.os_errors import reason
 from storage.raw_take import read_raw_take
 from storage.reserve import reserve_files
 from storage.salvage_view import MergedView, bytes_to_copy, drop_pieces, merge_view, replaced_pieces
-from storage.salvage_xdf import ScannedXdf, salvage_xdf, scan_xdf
+from storage.salvage_xdf import ScannedXdf, salvage_xdf, scan_xdf, write_empty_xdf
 from storage.take_folder import PART_SUFFIX, finish_part, part_path, read_record, streams_path, write_record
+from storage.xdf_writer import MAGIC
+
+#: A file of streams of which nothing could be read keeps its bytes under this name.
+UNREADABLE_SUFFIX: Final = ".unreadable"
 
 #: Room that a recovery leaves on the disk.
 _MARGIN_BYTES: Final = 1 << 20
@@ -32,13 +36,13 @@ _MARGIN_BYTES: Final = 1 << 20
 class _Salvaged:
     """What could be kept of a take."""
 
-    streams: ScannedXdf | None
+    streams: ScannedXdf
     views: tuple[MergedView, ...]
 
     @property
     def empty(self) -> bool:
         """Whether nothing was recorded yet."""
-        samples = self.streams is not None and any(stream.samples for stream in self.streams.streams)
+        samples = any(stream.samples for stream in self.streams.streams)
         return not samples and not any(view.record.frames for view in self.views)
 
 
@@ -141,10 +145,24 @@ def _require_room(folder: Path, record: TakeRecord, source: Path | None, scan: S
         )
 
 
-def _whole_streams(folder: Path, source: Path | None, scan: ScannedXdf | None) -> ScannedXdf | None:
+def _set_aside(source: Path, final: Path) -> None:
+    """Give a file of which nothing can be read a name of its own, unless not even XDF's first four bytes are there."""
+    try:
+        if source.stat().st_size <= len(MAGIC):
+            source.unlink()
+        else:
+            source.rename(final.with_name(final.name + UNREADABLE_SUFFIX))
+    except OSError as error:
+        raise TakeError(f"{source} cannot be renamed ({reason(error)}); check the folder.") from None
+
+
+def _whole_streams(folder: Path, source: Path | None, scan: ScannedXdf | None) -> ScannedXdf:
     final = streams_path(folder)
     if source is None or scan is None:
-        return None
+        if source is not None:
+            _set_aside(source, final)
+        write_empty_xdf(final)  # what reads takes finds none without its file of streams
+        return scan_xdf(final)
     if scan.closed:
         if source != final and not final.exists():
             finish_part(final)
@@ -163,10 +181,10 @@ def _whole_streams(folder: Path, source: Path | None, scan: ScannedXdf | None) -
 
 
 def _closed_record(kept: _Salvaged, record: TakeRecord, last_s: float, lines: list[str]) -> TakeRecord:
-    scanned = () if kept.streams is None else kept.streams.streams
+    scanned = kept.streams.streams
     samples = {stream.stream_id: stream.samples for stream in scanned}
     known = {(event.kind, event.text, event.session_s) for event in record.events}
-    told = () if kept.streams is None else kept.streams.events
+    told = kept.streams.events
     events = [*record.events, *(event for event in told if (event.kind, event.text, event.session_s) not in known)]
     begun = [event.session_s for event in events if event.kind == "recording"]
     if kept.empty:
@@ -176,7 +194,7 @@ def _closed_record(kept: _Salvaged, record: TakeRecord, last_s: float, lines: li
         end = Event(session_s=last_s, kind="recovered", text=f"the recording was cut off; {'; '.join(lines)}")
     return record.model_copy(
         update={
-            "state": "failed" if kept.empty or kept.streams is None else "recovered",
+            "state": "failed" if kept.empty or not scanned else "recovered",
             "recording_s": begun[0] if record.recording_s is None and begun else record.recording_s,
             "streams": tuple(
                 stream.model_copy(update={"samples": samples.get(stream.stream_id, 0), "ended": False})
@@ -229,7 +247,7 @@ def _validate(folder: Path, record: TakeRecord) -> None:
 
 def _last_sign_of_life(kept: _Salvaged, record: TakeRecord) -> float:
     """Return the session time of the last sample or frame; of the start where there is none."""
-    scanned = () if kept.streams is None else kept.streams.streams
+    scanned = kept.streams.streams
     offsets = {stream.header.name: stream.offsets[-1][1] for stream in scanned if stream.offsets}
     signs = [stream.last_session_s for stream in scanned]
     signs += [view.last_arrival_s + offsets.get(view.record.view, 0.0) for view in kept.views]
@@ -237,7 +255,7 @@ def _last_sign_of_life(kept: _Salvaged, record: TakeRecord) -> float:
 
 
 def _losses(kept: _Salvaged, record: TakeRecord, last_s: float) -> list[str]:
-    scanned = {} if kept.streams is None else {stream.stream_id: stream for stream in kept.streams.streams}
+    scanned = {stream.stream_id: stream for stream in kept.streams.streams}
     lines = []
     for stream in record.streams:
         found = scanned.get(stream.stream_id)
@@ -246,7 +264,7 @@ def _losses(kept: _Salvaged, record: TakeRecord, last_s: float) -> list[str]:
         else:
             ends_s = last_s - found.last_session_s
             lines.append(f"stream '{stream.name}' ends {ends_s:.2f} s before the last sign of life")
-    if kept.streams is None:
+    if not scanned:
         lines.append("streams.xdf has nothing that can be read")
     elif kept.streams.left_out:
         lines.append(f"{kept.streams.left_out} bytes of streams.xdf are no whole chunk and are left out")

@@ -20,19 +20,20 @@ import numpy as np
 from lab.errors import TakeError
 from lab.streams import MARKERS_NAME
 from lab.take import Event
-from storage.atomic import sync_file, sync_folder, temporary_path
+from storage.atomic import sync_file, sync_folder, temporary_path, write_bytes_atomically
 from storage.os_errors import reason
 from storage.xdf_bytes import FileBytes, mapped_xdf
 from storage.xdf_header import StreamHeader, footer_xml
 from storage.xdf_rows import Rows, read_stamps
 from storage.xdf_texts import Texts
 from storage.xdf_walk import WalkedStream, XdfWalk
-from storage.xdf_writer import MAGIC, footer_chunk
+from storage.xdf_writer import FILE_HEADER, MAGIC, chunk, footer_chunk
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _BLOCK_BYTES: Final = 4 << 20
+_EMPTY: Final = b'<?xml version="1.0"?><info><version>1.0</version></info>'
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,16 @@ def salvage_xdf(source: Path, target: Path) -> ScannedXdf:
             temporary.unlink(missing_ok=True)
     sync_folder(target.parent)
     return replace(scan, size=source_scan.size, notes=source_scan.notes)
+
+
+def write_empty_xdf(target: Path) -> None:
+    """Write an XDF file without streams, for a take of which nothing was recorded. Raises TakeError."""
+    try:
+        write_bytes_atomically(
+            target, MAGIC + chunk(FILE_HEADER, b'<?xml version="1.0"?><info><version>1.0</version></info>')
+        )
+    except OSError as error:
+        raise TakeError(f"{target} cannot be written ({reason(error)}); make room or check the disk.") from None
 
 
 class _Ends:

@@ -51,7 +51,7 @@ class XdfWriter:
         moment = (created or datetime.now(timezone.utc)).isoformat(timespec="seconds")
         xml = f'<?xml version="1.0"?><info><version>1.0</version><datetime>{moment}</datetime></info>'
         try:
-            self._file.append(MAGIC + _chunk(FILE_HEADER, xml.encode()))
+            self._file.append(MAGIC + chunk(FILE_HEADER, xml.encode()))
         except BaseException:
             self._file.close()
             raise
@@ -72,7 +72,7 @@ class XdfWriter:
         if header.format is None or header.channel_count is None:
             raise ValueError(f"the header of stream {stream_id} has no usable channel_count and channel_format")
         dtype = None if header.format == "string" else np.dtype(NUMPY_TYPES[header.format]).newbyteorder("<")
-        self._file.append(_chunk(STREAM_HEADER, struct.pack("<I", stream_id) + xml.encode()))
+        self._file.append(chunk(STREAM_HEADER, struct.pack("<I", stream_id) + xml.encode()))
         self._streams[stream_id] = (dtype, header.channel_count)
 
     def samples(self, stream_id: int, stamps_s: npt.ArrayLike, values: npt.NDArray[Any] | StringRows) -> None:
@@ -102,7 +102,7 @@ class XdfWriter:
             return b""
         body = _text_rows(stamps, values, channels) if dtype is None else _rows(stamps, values, dtype, channels)
         count = struct.pack("<I", stream_id) + variable_length(len(stamps))
-        return _chunk(SAMPLES, count, body)
+        return chunk(SAMPLES, count, body)
 
     def clock_offset(self, stream_id: int, collection_s: float, offset_s: float) -> None:
         """Append a clock probe: at ``collection_s`` of the stream's host clock, adding ``offset_s`` gives session time.
@@ -111,11 +111,11 @@ class XdfWriter:
         """
         if stream_id not in self._streams:
             raise ValueError(f"stream {stream_id} has no header yet")
-        self._file.append(_chunk(CLOCK_OFFSET, struct.pack("<Idd", stream_id, collection_s, offset_s)))
+        self._file.append(chunk(CLOCK_OFFSET, struct.pack("<Idd", stream_id, collection_s, offset_s)))
 
     def boundary(self) -> None:
         """Append a Boundary chunk, from which readers find their way again after damage."""
-        self._file.append(_chunk(BOUNDARY, BOUNDARY_MARK))
+        self._file.append(chunk(BOUNDARY, BOUNDARY_MARK))
 
     def stream_footer(self, stream_id: int, xml: str) -> None:
         """Append a stream's footer. Raises ValueError for an unknown stream."""
@@ -143,10 +143,11 @@ def variable_length(number: int) -> bytes:
 
 def footer_chunk(stream_id: int, xml: str) -> bytes:
     """Return the StreamFooter chunk of a stream."""
-    return _chunk(STREAM_FOOTER, struct.pack("<I", stream_id) + xml.encode())
+    return chunk(STREAM_FOOTER, struct.pack("<I", stream_id) + xml.encode())
 
 
-def _chunk(tag: int, *content: bytes) -> bytes:
+def chunk(tag: int, *content: bytes) -> bytes:
+    """Return a chunk of the given tag, whose content (stream id first, where its tag has one) comes in pieces."""
     length = 2 + sum(map(len, content))
     return b"".join((variable_length(length), struct.pack("<H", tag), *content))
 

@@ -231,8 +231,9 @@ def test_what_cannot_be_read_is_kept(recorded: Any, tmp_path: Path) -> None:
     said = salvage_take(take)
     assert "  streams.xdf has nothing that can be read" in said
     assert read_record(take).state == "failed"
-    assert part_path(streams_path(take)).read_bytes() == b"\0" * 5000
+    assert (take / "streams.xdf.unreadable").read_bytes() == b"\0" * 5000
     assert verify_sums(take) == []
+    assert read_raw_take(take).streams == ()
     assert not is_unfinished(take, sealed=False)
     damaged = cut_off(recorded.take, tmp_path / "second")
     (damaged / "take.json").write_text("{")
@@ -240,6 +241,25 @@ def test_what_cannot_be_read_is_kept(recorded: Any, tmp_path: Path) -> None:
     recover_met([damaged], Console())
     recover_before_recording(tmp_path / "second" / "raw", Console())
     assert content(damaged) == before
+
+
+@pytest.mark.parametrize("written", [None, b"", b"XD", b"XDF:", b"XDF:\x01\x50\x01\x00<?xml"])
+def test_killed_before_the_first_stream_was_announced_the_take_can_be_read(
+    recorded: Any, tmp_path: Path, written: bytes | None
+) -> None:
+    take = cut_off(recorded.take, tmp_path)
+    part = part_path(streams_path(take))
+    for path in [part, *(found for view in VIEWS for found in take.glob(f"{view}.*"))]:
+        path.unlink()
+    if written is not None:
+        part.write_bytes(written)
+        os.utime(part, (1e9, 1e9))
+    assert salvage_take(take) == [f"{take}: cut off before anything was recorded; it is kept as failed"]
+    assert verify_sums(take) == []
+    assert not list(take.glob("*.part*"))
+    assert not list(take.glob("*.unreadable"))
+    assert read_raw_take(take).streams == ()
+    assert not is_unfinished(take, sealed=False)
 
 
 def test_a_take_over_which_the_recovery_stumbles_keeps_no_other_from_being_recorded(
