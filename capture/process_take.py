@@ -10,10 +10,12 @@ from pathlib import Path
 from capture.alignment import align_take
 from lab.actions import ACTIONS
 from lab.aligned import AlignedTake
+from lab.corrections import with_corrections
 from lab.errors import FileFormatError, TakeError
 from lab.marks import Mark, Standing, set_right
 from lab.repetitions import Segmentation
 from lab.subject import SubjectSheet
+from lab.take import TakeRecord
 from storage.checksums import verify_sums
 from storage.flex import write_take
 from storage.marks_file import read_marks
@@ -98,10 +100,16 @@ def process_in_memory(folder: Path, progress: Progress, *, verify: bool) -> Proc
     aligned = align_take(replace(recorded, record=standing.record))
     progress("synchronising", 1, 1)
     progress("finding repetitions", 0, 1)
-    segmentation = segment(aligned)
+    corrected = with_corrections(segment(aligned), recorded.marks, zero_s(aligned.record))
     progress("finding repetitions", 1, 1)
     damage += tuple(without_folder(note, folder) for note in recorded.notes)
-    return ProcessedTake(aligned, segmentation, damage, _remarks(standing), standing, recorded.marks)
+    standing = replace(standing, notes=(*standing.notes, *corrected.remarks))
+    return ProcessedTake(aligned, corrected.segmentation, damage, _remarks(standing), standing, recorded.marks)
+
+
+def zero_s(record: TakeRecord) -> float:
+    """Return the session time from which people count in a take: "recording", or else the start."""
+    return record.started.session_s if record.recording_s is None else record.recording_s
 
 
 def _remarks(standing: Standing) -> tuple[str, ...]:

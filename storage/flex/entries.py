@@ -52,7 +52,8 @@ class TakeEntry:
                 raise ValueError(f"'{key}' is not text")
         if not isinstance(take.setdefault("sync_file", None), str | None):  # older takes have no picture
             raise ValueError("'sync_file' is not text")
-        return cls(take, tuple(dict(row) for row in streams), tuple(dict(row) for row in repetitions))
+        repetitions = tuple({"excluded_itself": None} | dict(row) for row in repetitions)  # older ones do not say it
+        return cls(take, tuple(dict(row) for row in streams), repetitions)
 
     def files(self) -> set[str]:
         """Return the files that the rows name, relative to the dataset."""
@@ -189,7 +190,8 @@ def take_entry(
             "second_keystep": keysteps[1],
             "confidence": repetition.confidence,
             "doubts": repetition.doubts,
-            "provenance": "auto",
+            "provenance": repetition.provenance,
+            "excluded_itself": repetition.excluded_reason,
             "signals_group": group_name(number),
             "frame_rows": len(its_rows.time_s),
         }
