@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capture.console import Console
-from capture.process_take import ProcessedTake
+from capture.process_take import ProcessedTake, zero_s
+from capture.repetition_chart import repetition_chart
 from lab.aligned import StreamReport
 from lab.take import TakeRecord
 from sync.report import report_table
@@ -57,10 +58,12 @@ def verdict_line(found: int, expected: int | None, reports: Sequence[StreamRepor
 def say_verdict(
     processed: ProcessedTake, dataset: Path, console: Console, *, report: bool, failed: bool = False, indent: str = ""
 ) -> bool:
-    """Tell how a take stands, with the table of its streams if ``report``; return whether it is in order."""
+    """Tell how a take stands, with its streams and repetitions if ``report``; return whether it is in order."""
     verdict = judge(processed, dataset)
     if report:
         console.line(report_table(processed.aligned.reports))
+        if processed.segmentation.repetitions:
+            console.render(repetition_chart(processed.segmentation.repetitions, zero_s(processed.aligned.record)))
     console.line(indent + verdict.line, style="bold green" if not verdict.marks and not failed else "bold yellow")
     for mark in (*verdict.marks, *verdict.remarks):
         console.warning(f"{indent}  {mark}")
