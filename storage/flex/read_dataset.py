@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -74,12 +75,14 @@ class Dataset:
 
     def repetition(self, repetition_id: str) -> StoredRepetition:
         """Return the repetition of an id, excluded or not. Raises LayoutError where there is none."""
-        import pyarrow.compute as pc
-
-        place = pc.index(self.index["repetition_id"], repetition_id).as_py()
-        if place < 0:
+        place = self._place_of.get(repetition_id)
+        if place is None:
             raise LayoutError(f"{self.path} has no repetition '{repetition_id}'; repetitions.parquet lists them.")
         return StoredRepetition(self.path, self.generation, self.index.slice(place, 1).to_pylist()[0])
+
+    @cached_property
+    def _place_of(self) -> dict[str, int]:
+        return {one: place for place, one in enumerate(self.index["repetition_id"].to_pylist())}
 
     def table(self, name: str) -> pd.DataFrame:
         """Read a table at the top: repetitions, takes, streams, subjects, actions or annotations.

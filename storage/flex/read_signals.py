@@ -84,6 +84,25 @@ def read_repetition_signals(
         raise _damaged(path, error) from error
 
 
+def read_labels(dataset: Path, signals_file: object, group: str, name: str) -> tuple[str, ...]:
+    """Return the channels' labels of one modality of a repetition; () where it is not there.
+
+    Raises LayoutError where the file is missing or damaged.
+    """
+    import h5py
+
+    path = file_of(dataset, signals_file)
+    try:
+        with h5py.File(path, "r") as file:
+            return _labels(file[group][name]["values"]) if name in file[group] else ()
+    except _DAMAGE as error:
+        raise _damaged(path, error) from error
+
+
+def _labels(stored: Any) -> tuple[str, ...]:
+    return tuple(str(label) for label in np.ravel(stored.attrs["labels"]).tolist())
+
+
 def _damaged(path: Path, error: BaseException) -> LayoutError:
     return LayoutError(f"{path} cannot be read ({first_line(error)}); write the take again from its raw take.")
 
@@ -99,7 +118,7 @@ def _read_signal(name: str, part: Any) -> StoredSignal:
     values, time_s = stored[()].astype(np.float32), times[()].astype(np.float64)
     if values.ndim == 1:
         values = values[:, None]
-    labels = tuple(str(label) for label in np.ravel(stored.attrs["labels"]).tolist())
+    labels = _labels(stored)
     shape = (len(time_s), len(JOINTS), 3) if name == "pose" else (len(time_s), len(labels))
     if values.shape != shape or not np.isfinite(time_s).all() or (np.diff(time_s) <= 0).any():
         raise ValueError(f"{part.name} has values that do not fit its times")
