@@ -30,7 +30,7 @@ from lab.protocol import Protocol, ProtocolAction
 from lab.rig import DeviceEntry, LslSettings, Rig, StreamEntry
 from lab.subject import SubjectSheet
 from storage.flex.columns import FRAMES, STANDARD_VIEWS, TOP_TABLES, Column
-from storage.flex.description import dataset_description
+from storage.flex.description import TIME_DESCRIPTION, dataset_description
 
 REFERENCE: Final = Path(__file__).resolve().parent / "reference"
 
@@ -291,10 +291,11 @@ def _layout() -> Iterable[str]:
         (f"`rep_01/{name}/values`", "float32", entry["shape"], entry["unit"], entry["description"])
         for name, entry in described["signals"]["datasets"].items()
     ]
-    rows.append(("`rep_01/…/time`", "float64", "(samples,)", "s", "Session time of each sample."))
+    rows.append(("`rep_01/…/time`", "float64", "(samples,)", "s", TIME_DESCRIPTION))
     yield from _table(("dataset", "type", "shape", "unit", "meaning"), rows)
     yield from ("", "## Sync", "", f"`{described['sync']['file']}`", "", str(described["sync"]["content"]))
     yield from ("", "## Video", "", f"`{described['video']['file']}`", "", str(described["video"]["frames"]), "")
+    yield from (_line(str(described["video"]["comment"])).replace("<", r"\<"), "")
 
 
 def _columns(columns: Sequence[Column]) -> Iterable[str]:

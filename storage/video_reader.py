@@ -45,7 +45,8 @@ class VideoIndex:
     """What a video file holds, frames in order of presentation; found without decoding.
 
     ``pts_us``, ``sizes`` and ``keyframes`` are (frames,): presentation time in microseconds, bytes, and whether the
-    frame stands alone. ``discarded`` counts torn packets at the end of a file that was not closed.
+    frame stands alone. ``discarded`` counts torn packets at the end of a file that was not closed. ``label`` is the
+    file's comment, such as ``cut_clip`` writes.
     """
 
     codec: str
@@ -56,6 +57,7 @@ class VideoIndex:
     sizes: npt.NDArray[np.int64]
     keyframes: npt.NDArray[np.bool_]
     discarded: int = 0
+    label: str = ""
 
     @property
     def all_intra(self) -> bool:
@@ -98,6 +100,7 @@ def read_video_index(path: Path) -> VideoIndex:
         rate = stream.average_rate
         codec = stream.codec_context.name
         width, height = stream.width, stream.height
+        label = str(container.metadata.get("comment", ""))
     table = np.array(rows, dtype=np.int64).reshape(-1, 3)
     table = table[np.argsort(table[:, 0], kind="stable")]
     return VideoIndex(
@@ -109,6 +112,7 @@ def read_video_index(path: Path) -> VideoIndex:
         sizes=np.ascontiguousarray(table[:, 1]),
         keyframes=table[:, 2] != 0,
         discarded=discarded,
+        label=label,
     )
 
 
@@ -241,14 +245,16 @@ def _runs(wanted: list[int], index: VideoIndex) -> list[list[int]]:
     return runs
 
 
-def cut_clip(source: Path, destination: Path, first: int, last: int, index: VideoIndex | None = None) -> None:
+def cut_clip(
+    source: Path, destination: Path, first: int, last: int, index: VideoIndex | None = None, label: str = ""
+) -> None:
     """Write the frames ``first`` to ``last`` inclusive of ``source`` as an indexed MOV of its own.
 
     Times start at 0 and keep their spacing. Where every frame stands alone (mjpeg) they are copied bit for bit,
     otherwise decoded and encoded again as H.264 (MJPEG where there is no such encoder). The same input gives the same
-    bytes. Frames are counted in order of presentation; ``index`` spares reading it again. An existing ``destination``
-    is replaced, in one act. Raises IndexError for frames that the source does not have, FileFormatError where it cannot
-    be read, LayoutError where the clip cannot be written.
+    bytes. Frames are counted in order of presentation; ``index`` spares reading it again; ``label`` says in the file
+    what it is. An existing ``destination`` is replaced, in one act. Raises IndexError for frames that the source does
+    not have, FileFormatError where it cannot be read, LayoutError where the clip cannot be written.
     """
     import av
 
@@ -258,6 +264,8 @@ def cut_clip(source: Path, destination: Path, first: int, last: int, index: Vide
     part = part_path(destination)
     try:
         with av.open(str(part), "w", format="mov", options=_OPTIONS) as container:
+            if label:
+                container.metadata["comment"] = label
             written = (_copy if index.all_intra else _encode)(container, source, index, first, last)
         if written != last - first + 1:
             raise FileFormatError(f"{source}: {written} of the {last - first + 1} frames of a clip could be read.")

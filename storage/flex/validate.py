@@ -13,6 +13,7 @@ from storage.flex.folder import layout_version, must_be_begun
 from storage.flex.paths import clip_file, files_below, frames_file, is_own_file, signals_file, sync_file
 from storage.flex.tables import DATASET_JSON, TAKES_KEY, committed_takes, first_line
 from storage.flex.validate_files import clip_findings, frames_findings, signals_findings, sync_findings
+from storage.flex.validate_pose import pose_findings
 from storage.flex.validate_tables import (
     TopTables,
     agreement_findings,
@@ -83,6 +84,8 @@ def _take_files_findings(dataset: Path, take: Row, repetitions: list[Row]) -> li
             findings.append(f"{file}: is missing, but take {take['take_id']} names it; write the take again.")
         else:
             findings += _guarded(file, check, dataset, take, repetitions)
+    if not findings:
+        findings += _guarded(frames_file(*place), pose_findings, dataset, take, repetitions)
     findings += _guarded("repetitions.parquet", _clips_findings, dataset, repetitions)
     return findings
 

@@ -155,6 +155,8 @@ def take_findings(tables: TopTables) -> list[str]:
                 f"{file}: take {row['take_id']} has {row['found']} repetitions found and {count} rows in "
                 "repetitions.parquet."
             )
+    if not interrupted_findings(tables):  # else some takes are of one write and some of another
+        findings += _current_findings(file, takes)
     known = {(row["take_id"], row["repetition"]) for row in repetitions or ()}
     findings += [
         f"annotations.parquet: is about repetition {row['repetition']} of take {row['take_id']}, which there is not."
@@ -162,6 +164,20 @@ def take_findings(tables: TopTables) -> list[str]:
         if repetitions is not None and (row["take_id"], row["repetition"]) not in known
     ]
     return findings
+
+
+def _current_findings(file: str, takes: list[Row]) -> list[str]:
+    """Say of which subject, session and action not exactly one take is current."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for row in takes:
+        its = groups.setdefault((row["subject"], row["session"], row["action"]), [])
+        its += [row["take_id"]] if row["current"] else []
+    return [
+        f"{file}: {' and '.join(current) or 'no take'} of {subject}, session {session}, action {action}"
+        f" {'are' if len(current) > 1 else 'is'} current; exactly one take should be."
+        for (subject, session, action), current in groups.items()
+        if len(current) != 1
+    ]
 
 
 def repetition_findings(tables: TopTables) -> list[str]:

@@ -23,6 +23,7 @@ from storage.flex.entries import TakeEntry, take_entry
 from storage.flex.folder import begin_dataset, sweep
 from storage.flex.frames import FrameRows, frame_rows, frames_bytes
 from storage.flex.lock import writer_lock
+from storage.flex.paths import clip_label
 from storage.flex.signals import signals_bytes
 from storage.flex.tables import ENTRY_KEY, SIMULATED_KEY, VERSION_KEY, read_entries, write_tables
 from storage.flex.versions import LAYOUT_VERSION
@@ -58,6 +59,7 @@ class _Clip:
     destination: Path
     first: int
     last: int
+    label: str
 
 
 def write_take(
@@ -131,6 +133,7 @@ def _clips(dataset: Path, take_folder: Path, record: TakeRecord, entry: TakeEntr
             dataset / row[name],
             row[f"{view}_start_frame"],
             row[f"{view}_end_frame"],
+            clip_label(record.id, view, row[f"{view}_start_frame"], row[f"{view}_end_frame"]),
         )
         for row in entry.repetitions
         for name in row
@@ -163,7 +166,7 @@ def _write_files(
                 "verify the raw take."
             )
         clip.destination.parent.mkdir(parents=True, exist_ok=True)
-        cut_clip(clip.source, clip.destination, clip.first, clip.last, indices[clip.source])
+        cut_clip(clip.source, clip.destination, clip.first, clip.last, indices[clip.source], clip.label)
     say("video", len(clips), len(clips))
     metadata = {
         VERSION_KEY: str(LAYOUT_VERSION),
