@@ -160,10 +160,25 @@ def pts_us_of(pts: int, time_base: Fraction) -> int:
 
 
 def _seek_before(container: Any, stream: Any, pts_us: int) -> None:
+    """Go to a keyframe that is not shown later than ``pts_us``, or to the beginning where there is none.
+
+    FFmpeg looks for decoding times in some containers. Where pictures shown before a keyframe come after it in the file
+    (open groups, as H.265 has them), the keyframe found so may be shown too late, and what is before it cannot be
+    decoded.
+    """
     # One tick early: rounding to microseconds may have moved the frame's own keyframe behind the target.
     target = int(Fraction(pts_us, _US) / stream.time_base) - 1
     if stream.start_time is not None:
         target = max(target, stream.start_time)  # an AVI refuses what lies before its first frame
+    while True:
+        container.seek(target, stream=stream, backward=True, any_frame=False)
+        packet = next((packet for packet in container.demux(stream) if packet.size), None)
+        if packet is None or packet.pts is None or pts_us_of(packet.pts, stream.time_base) <= pts_us:
+            break
+        found = int(packet.pts if packet.dts is None else packet.dts)
+        if found > target or (stream.start_time is not None and target <= stream.start_time):
+            break  # there is nothing before it
+        target = found - 1 if stream.start_time is None else max(found - 1, stream.start_time)
     container.seek(target, stream=stream, backward=True, any_frame=False)
 
 
