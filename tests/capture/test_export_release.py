@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import importlib.util
 import json
 import math
 import os
@@ -18,6 +17,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from dataset_takes import load_flex_takes
 from hypothesis import given
 from hypothesis import strategies as st
 from release_loader import FRAMES, ReleaseLoader
@@ -40,15 +40,6 @@ A16 = {json.dumps(LABELS)}
 A17 = ["vl left", "vl right"]
 A09 = ["gm left", "vl left", "gm right", "vl right"]
 """
-
-
-def load_flex_takes(project: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("flex_takes_of_release", project / "tests/storage/flex_takes.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
