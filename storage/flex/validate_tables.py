@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -51,15 +52,26 @@ class TopTables:
 
     def committed(self) -> list[Row]:
         """Return the rows of takes whose revision ``repetitions`` names: an interrupted write may have put others."""
+        return self._committed
+
+    def repetitions_of(self, take: Row) -> list[Row]:
+        """Return the rows of a take's repetitions."""
+        return self._repetitions.get(take.get("take_id"), [])
+
+    @cached_property
+    def _repetitions(self) -> dict[object, list[Row]]:
+        by_take: dict[object, list[Row]] = {}
+        for row in self.rows["repetitions"] or ():
+            by_take.setdefault(row.get("take_id"), []).append(row)
+        return by_take
+
+    @cached_property
+    def _committed(self) -> list[Row]:
         try:
             files = committed_takes(self.metadata["repetitions"])
         except LayoutError:
             return self.rows["takes"] or []
         return [row for row in self.rows["takes"] or () if files.get(row.get("take_id", "")) == row.get("frames_file")]
-
-    def repetitions_of(self, take: Row) -> list[Row]:
-        """Return the rows of a take's repetitions."""
-        return [row for row in self.rows["repetitions"] or () if row.get("take_id") == take.get("take_id")]
 
 
 def schema_findings(file: str, table: pa.Table, columns: Sequence[Column], emg: Sequence[EmgColumn] = ()) -> list[str]:
