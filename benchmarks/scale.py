@@ -199,7 +199,9 @@ def measure_release_plan(dataset: Path) -> dict[str, float]:
     from capture.release_plan import ReleaseRequest, plan_release
     from storage.flex import open_dataset
 
-    plan = plan_release(open_dataset(dataset), ReleaseRequest(dataset, dataset / "x", partial=True, split="repetition"))
+    plan = plan_release(
+        open_dataset(dataset), ReleaseRequest(dataset, dataset / "x", partial=True, split="repetition", test_share=0.5)
+    )
     return {"samples": float(len(plan.samples))}
 
 

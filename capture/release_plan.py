@@ -31,7 +31,7 @@ class ReleaseRequest:
 
     dataset: Path
     output: Path
-    targets: EmgTargets = field(default_factory=EmgTargets)
+    targets: EmgTargets = field(default_factory=lambda: EmgTargets(targets={}))
     split: Split = "subject"
     seed: int = 1
     test_share: float = 0.2

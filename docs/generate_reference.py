@@ -22,6 +22,7 @@ from calibration.markers import packaged_map, packaged_map_names
 from capture.cli import group
 from drivers.registry import BUILT_IN, find_driver
 from lab.actions import ACTIONS
+from lab.emg_targets import EmgTargets
 from lab.joints import JOINTS
 from lab.marker_map import MarkerMap
 from lab.marks import Mark
@@ -238,6 +239,8 @@ def _protocol() -> Iterable[str]:
     yield from _fields(PlaylistSet)
     yield from ("## Subject's sheet", "", _doc(SubjectSheet), "")
     yield from _fields(SubjectSheet)
+    yield from ("## sEMG targets", "", f"What `export --emg-targets FILE` takes. {_doc(EmgTargets)}", "")
+    yield from _fields(EmgTargets)
     yield from ("## Marks", "", _doc(Mark), "", "Each line is a JSON object with some of these keys:", "")
     yield from _fields(Mark)
     yield from (

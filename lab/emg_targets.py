@@ -30,9 +30,7 @@ class EmgTargets(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    targets: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="Labels of the channels by action, left before right."
-    )
+    targets: dict[str, tuple[str, ...]] = Field(description="Labels of the channels by action, left before right.")
 
     @field_validator("targets")
     @classmethod

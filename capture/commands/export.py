@@ -75,7 +75,7 @@ def _release(place: Path, out: Path | None, output: Path, **options: Any) -> int
         ReleaseRequest(
             dataset=place,
             output=out or output,
-            targets=EmgTargets() if targets is None else read_emg_targets(targets),
+            targets=EmgTargets(targets={}) if targets is None else read_emg_targets(targets),
             split=options["split"],
             seed=options["seed"],
             test_share=options["test_share"],
