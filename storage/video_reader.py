@@ -284,6 +284,11 @@ def cut_clip(
             written = (_copy if index.all_intra else _encode)(container, source, index, first, last)
         if written != last - first + 1:
             raise FileFormatError(f"{source}: {written} of the {last - first + 1} frames of a clip could be read.")
+        back = len(read_video_index(part).pts_us)
+        if back != written:
+            raise LayoutError(
+                f"{destination} has {back} frames where {written} were written; check the disk and cut it again."
+            )
         with part.open("r+b") as file:
             sync_file(file.fileno())
         os.replace(part, destination)  # noqa: PTH105 - the one act that tests interrupt
