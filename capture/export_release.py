@@ -17,7 +17,7 @@ import numpy as np
 from capture.console import Console
 from capture.output_folder import refuse_recorded_folder
 from capture.readiness.size_in_words import size_in_words
-from capture.release_plan import READ, ReleasePlan, ReleaseRequest, Sample, plan_release
+from capture.release_plan import NEEDED, READ, ReleasePlan, ReleaseRequest, Sample, plan_release
 from lab.emg_targets import columns_of
 from lab.errors import LayoutError, RequestError
 from lab.joints import JOINTS
@@ -58,6 +58,7 @@ _COLUMNS: Final = (
     "score",
     "excluded_reason",
     "lacks",
+    "simulated",
 )
 
 #: What is wanted on the disk beyond what is written.
@@ -227,6 +228,7 @@ def _samples_csv(dataset: Dataset, plan: ReleasePlan) -> bytes:
                 "NaN" if math.isnan(sample.score) else f"{sample.score:.2f}",
                 row["excluded_reason"] or "",
                 "; ".join(sample.lacks),
+                "yes" if sample.simulated else "no",
             )
         )
     return sink.getvalue().encode()
@@ -266,7 +268,7 @@ def _about(dataset: Dataset, plan: ReleasePlan, request: ReleaseRequest) -> byte
             "targets_not_known": list(plan.unknown_targets),
         },
         "score": "penalty score, 0 to 100, mean over annotators; NaN: nobody annotated the repetition",
-        "simulated": any(dataset.repetition(sample.repetition_id).row["simulated"] for sample in plan.samples),
+        "simulated": any(sample.simulated for sample in plan.samples),
     }
     return (json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
@@ -283,22 +285,25 @@ def _say(console: Console, plan: ReleasePlan, request: ReleaseRequest, without_p
         f" action{'s' if actions != 1 else ''} in {request.output}: {len(plan.samples) - tests:,} for training,"
         f" {tests:,} for tests, split by {request.split} with seed {request.seed}"
     )
-    unscored = sum(math.isnan(sample.score) for sample in plan.samples)
-    if unscored:
-        console.line(f"{unscored:,} of them have no score (NaN): nobody annotated them")
+    for count, what in (
+        (sum(math.isnan(sample.score) for sample in plan.samples), "without a score (NaN): nobody annotated them"),
+        (sum(sample.simulated for sample in plan.samples), "simulated: no person, no sensor"),
+    ):
+        if count:
+            console.line(f"{'all' if count == len(plan.samples) else f'{count:,}'} of them are {what}")
     found = False
     for what, count in sorted(plan.left_out.items()):
         if what in ("retaken", "excluded"):
-            console.line(f"{count:,} {what} are left out; --excluded takes them in")
+            console.line(f"left out: {count:,} {what}; --excluded takes them in")
         else:
             found = True
-            more = "" if request.partial else "; --partial takes in what lacks a part"
-            console.warning(f"{count:,} {what} are left out{more}")
+            helps = not request.partial and not any(part in what for part in NEEDED)
+            console.warning(f"left out: {count:,} {what}{'; --partial takes them in' if helps else ''}")
     lacking = Counter(what for sample in plan.samples for what in sample.lacks)
     for what, count in sorted(lacking.items()):
         found = True
         read = ", which FLEX's training code reads" if what in READ else ""
-        console.warning(f"{count:,} samples are there without {what}{read}")
+        console.warning(f"there, but without {what}: {count:,}{read}")
     if plan.unknown_targets:
         found = True
         console.warning(_unknown_targets(plan))

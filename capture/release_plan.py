@@ -22,7 +22,16 @@ READ: Final = ("view1", "view2", "pose", "sEMG targets")
 #: Without these there is no sample at all: the code finds samples by the one, and the other is the cheapest to have.
 NEEDED: Final = ("view1", "pose")
 
-_INDEX: Final = ("repetition_id", "subject", "action", "take_id", "repetition", "excluded_reason", "frame_rows")
+_INDEX: Final = (
+    "repetition_id",
+    "subject",
+    "action",
+    "take_id",
+    "repetition",
+    "excluded_reason",
+    "frame_rows",
+    "simulated",
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class Sample:
     views: tuple[str, ...]
     channels: tuple[int, ...]
     lacks: tuple[str, ...]
+    simulated: bool
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,7 @@ def plan_release(dataset: Dataset, request: ReleaseRequest) -> ReleasePlan:
             views=tuple(view for view in STANDARD_VIEWS if row[f"{view}_clip"]),
             channels=channels,
             lacks=lacks,
+            simulated=row["simulated"],
         )
         for row, number, channels, lacks in chosen
     ]

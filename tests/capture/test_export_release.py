@@ -107,10 +107,10 @@ def test_a_loader_of_the_description_loads_every_sample(takes, dataset, targets,
     outcome = flex_capture("export", "--format", "release", dataset, out, "--emg-targets", targets)
     assert outcome.code == 1, outcome  # some are left out, which is said
     assert "12 samples of 3 actions" in outcome.out
-    assert "3 retaken are left out; --excluded takes them in" in outcome.out
-    assert "2 without view2 are left out; --partial" in outcome.out
-    assert "2 samples are there without view4" in outcome.out
-    assert "12 of them have no score (NaN)" in outcome.out
+    assert "left out: 3 retaken; --excluded takes them in" in outcome.out
+    assert "left out: 2 without view2; --partial takes them in" in outcome.out
+    assert "there, but without view4: 2" in outcome.out
+    assert "all of them are without a score (NaN): nobody annotated them" in outcome.out
     samples = read_samples(out)
     # Numbers go on across subjects, and leave gaps where repetitions are left out: those of the retaken take.
     assert sorted(samples) == [
@@ -204,7 +204,7 @@ def test_without_targets_nothing_is_made_up(dataset, flex_capture, tmp_path) -> 
     assert list(tmp_path.iterdir()) == []
     outcome = flex_capture("export", dataset, tmp_path / "r", "--format", "release", "--partial")
     assert outcome.code == 1
-    assert "14 samples are there without sEMG targets, which FLEX's training code reads" in outcome.out
+    assert "there, but without sEMG targets: 14, which FLEX's training code reads" in outcome.out
     assert not (tmp_path / "r" / "EMG").exists()
     about = json.loads((tmp_path / "r/release.json").read_text(encoding="utf-8"))
     assert about["emg"]["targets_not_known"] == ["A09", "A16", "A17"]
