@@ -153,6 +153,7 @@ class StoredRepetition:
                 order = names if columns is None else list(dict.fromkeys(columns))
                 place = _row_group(file.metadata, names.index("repetition"), self.number)
                 table = file.schema_arrow.empty_table() if place is None else file.read_row_group(place, columns=order)
+            table.validate(full=True)
             if table.num_rows != wanted:
                 raise ValueError(f"it has {table.num_rows} rows of repetition {self.number}, not {wanted}")
         except (OSError, ValueError, pa.ArrowException, MemoryError, OverflowError) as error:

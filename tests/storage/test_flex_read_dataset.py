@@ -9,6 +9,8 @@ from pathlib import Path
 import flex_takes
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lab.errors import LayoutError
 from lab.joints import JOINTS
@@ -218,3 +220,38 @@ def test_an_empty_dataset_has_no_repetitions(tmp_path: Path) -> None:
     begin_dataset(tmp_path / "d")
     opened = open_dataset(tmp_path / "d")
     assert (len(opened), list(opened.repetitions()), len(opened.table("takes"))) == (0, [], 0)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_whatever_happens_to_a_file_it_is_a_sentence_or_the_values(written: Path, data: st.DataObject) -> None:
+    files = [
+        *written.glob("signals/action=A01/subject=S02/*.h5"),
+        *written.glob("frames/action=A01/subject=S02/*.parquet"),
+        *written.glob("video/action=A01/subject=S02/*/rep_01_view1.mov"),
+        written / "repetitions.parquet",
+        written / "takes.parquet",
+    ]
+    path = data.draw(st.sampled_from(files))
+    content = path.read_bytes()
+    keep = data.draw(st.integers(0, len(content) - 1))
+    noise = data.draw(st.binary(min_size=0, max_size=64))
+    torn = data.draw(st.booleans())
+    try:
+        path.write_bytes(content[:keep] if torn else content[:keep] + noise + content[keep + len(noise) :])
+        try:
+            opened = open_dataset(written)
+            one = next(opened.repetitions(subject="S02", action="A01"), None)
+            opened.table("takes")
+            if one is not None:
+                one.signals()
+                one.frames()
+                for _ in one.pictures("view1"):
+                    pass
+        except LayoutError as error:
+            said = error.problems
+        else:
+            said = ()
+        assert all("\n" not in problem for problem in said)
+    finally:
+        path.write_bytes(content)
