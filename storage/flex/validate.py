@@ -25,10 +25,11 @@ from storage.flex.validate_tables import (
 from storage.flex.versions import LAYOUT_VERSION
 
 
-def validate(dataset: Path) -> list[str]:
+def validate(dataset: Path, progress: Callable[[str, int, int], None] | None = None) -> list[str]:
     """Name every broken promise of a dataset, one sentence each; an empty list means that all are kept.
 
-    A damaged file is a finding, never an error. Raises LayoutError only if the folder is no dataset at all.
+    ``progress`` is told what is being validated, how many takes are done, and of how many. A damaged file is a finding,
+    never an error. Raises LayoutError only if the folder is no dataset at all.
     """
     must_be_begun(dataset)
     findings = _guarded(DATASET_JSON, _description_findings, dataset)
@@ -40,7 +41,10 @@ def validate(dataset: Path) -> list[str]:
         ("takes.parquet", interrupted_findings),
     ):
         findings += _guarded(file, check, tables)
-    for take in tables.committed():
+    takes = tables.committed()
+    for done, take in enumerate(takes):
+        if progress is not None:
+            progress("validating", done, len(takes))
         findings += _take_files_findings(dataset, take, tables.repetitions_of(take))
     findings += _guarded("repetitions.parquet", agreement_findings, dataset, tables)
     findings += _leftover_findings(dataset, tables)
