@@ -77,7 +77,7 @@ def record_filmed(lab: Path) -> None:
 
     (lab / "filmed.toml").write_text(RIG + CAMERAS, encoding="utf-8")
     (lab / "emg-targets.toml").write_text(TARGETS, encoding="utf-8")
-    small = {"width": 160, "height": 120, "focal_px": 130.0, "quality": 30}
+    small = {"width": 320, "height": 240, "focal_px": 260.0, "quality": 30}
     for seed, subject in enumerate(("S12", "S13"), start=1):
         rig = lab / "filmed.toml"
         take = record_offline(
