@@ -8,7 +8,7 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -87,11 +87,12 @@ def export_release(request: ReleaseRequest) -> int:
     try:
         with new_folder(request.output) as folder, console.progress() as progress:
             _refuse_full_disk(dataset, plan, folder)
-            without_pose = []
+            absent: dict[str, float] = {}
             for done, sample in enumerate(plan.samples):
                 progress("exporting", done, len(plan.samples))
-                if not _write_sample(dataset.repetition(sample.repetition_id), sample, folder):
-                    without_pose.append(sample.repetition_id)
+                share = _write_sample(dataset.repetition(sample.repetition_id), sample, folder)
+                if share:
+                    absent[sample.repetition_id] = share
             progress("exporting", len(plan.samples), len(plan.samples))
             _write_lists(folder, plan)
             _write(folder / SAMPLES_FILE, _samples_csv(dataset, plan))
@@ -101,7 +102,7 @@ def export_release(request: ReleaseRequest) -> int:
             f"{request.output} could not be written ({reason(error)}); nothing is left of it: see to the disk and"
             " export again"
         ) from error
-    return _say(console, plan, request, without_pose)
+    return _say(console, plan, request, absent)
 
 
 def _refuse_nothing(plan: ReleasePlan, request: ReleaseRequest) -> None:
@@ -153,8 +154,8 @@ def _bytes_needed(dataset: Dataset, plan: ReleasePlan) -> float:
     return needed
 
 
-def _write_sample(one: StoredRepetition, sample: Sample, folder: Path) -> bool:
-    """Write pictures, skeleton and sEMG of a sample; return whether a joint of it is there at all."""
+def _write_sample(one: StoredRepetition, sample: Sample, folder: Path) -> float:
+    """Write pictures, skeleton and sEMG of a sample; return what share of the skeleton's numbers is absent."""
     frames = one.frames(("time_s", *_POSE_COLUMNS, *(f"{view}_frame" for view in sample.views)))
     rows = rows_at_release_frames(frames["time_s"].to_numpy(dtype=np.float64))
     for view in sample.views:
@@ -165,7 +166,7 @@ def _write_sample(one: StoredRepetition, sample: Sample, folder: Path) -> bool:
     if sample.channels:
         values_uv = one.signal("emg").values[:, list(sample.channels)]
         _write(folder / emg_file(sample.action, sample.number), emg_csv(values_uv))
-    return bool(np.isfinite(positions_m).any())
+    return float(np.mean(~np.isfinite(positions_m)))
 
 
 def _clip_frames(frames: pd.DataFrame, view: str, one: StoredRepetition) -> Any:
@@ -277,7 +278,7 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _say(console: Console, plan: ReleasePlan, request: ReleaseRequest, without_pose: Sequence[str]) -> int:
+def _say(console: Console, plan: ReleasePlan, request: ReleaseRequest, absent: Mapping[str, float]) -> int:
     tests = sum(sample.for_tests for sample in plan.samples)
     actions = len({sample.action for sample in plan.samples})
     console.line(
@@ -285,8 +286,9 @@ def _say(console: Console, plan: ReleasePlan, request: ReleaseRequest, without_p
         f" action{'s' if actions != 1 else ''} in {request.output}: {len(plan.samples) - tests:,} for training,"
         f" {tests:,} for tests, split by {request.split} with seed {request.seed}"
     )
+    unscored = sum(math.isnan(sample.score) for sample in plan.samples)
     for count, what in (
-        (sum(math.isnan(sample.score) for sample in plan.samples), "without a score (NaN): nobody annotated them"),
+        (unscored - len(plan.odd_scores), "without a score (NaN): nobody annotated them"),
         (sum(sample.simulated for sample in plan.samples), "simulated: no person, no sensor"),
     ):
         if count:
@@ -307,7 +309,16 @@ def _say(console: Console, plan: ReleasePlan, request: ReleaseRequest, without_p
     if plan.unknown_targets:
         found = True
         console.warning(_unknown_targets(plan))
-    if without_pose:
+    if absent:
         found = True
-        console.warning(f"{len(without_pose):,} skeletons are NaN throughout, the first that of {without_pose[0]}")
+        worst = max(absent, key=lambda one: absent[one])
+        console.warning(
+            f"skeletons with NaN where a joint is absent: {len(absent):,}; most in {worst} ({absent[worst]:.0%})"
+        )
+    if plan.odd_scores:
+        found = True
+        console.warning(
+            f"annotated, but without a score: {len(plan.odd_scores):,}, the first {plan.odd_scores[0]}; its weights are"
+            " no weights, or more than its action has"
+        )
     return 1 if found else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,12 +69,14 @@ class Sample:
 class ReleasePlan:
     """What is to be written, by (class, number), and how many repetitions are not, by the reason.
 
-    ``unknown_targets`` are the actions whose sEMG was recorded but whose targets nobody named.
+    ``unknown_targets`` are the actions whose sEMG was recorded but whose targets nobody named, ``odd_scores`` the
+    samples that were annotated but have no score, since the weights are none.
     """
 
     samples: tuple[Sample, ...]
     left_out: Mapping[str, int]
     unknown_targets: tuple[str, ...]
+    odd_scores: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,10 @@ def plan_release(dataset: Dataset, request: ReleaseRequest) -> ReleasePlan:
         for row, number, channels, lacks in chosen
     ]
     samples.sort(key=lambda sample: (sample.action, sample.number))
-    return ReleasePlan(tuple(samples), dict(left_out), tuple(sorted(unknown)))
+    odd = [
+        row["repetition_id"] for row, *_ in chosen if math.isnan(scores.get((row["take_id"], row["repetition"]), 0.0))
+    ]
+    return ReleasePlan(tuple(samples), dict(left_out), tuple(sorted(unknown)), tuple(odd))
 
 
 def _lacks(row: Mapping[str, Any], take: _Take, channels: Sequence[int]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,6 +69,11 @@ def dataset(takes: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("release")
     for view in VIEWS:
         takes.write_numbered_video(folder / f"{view}.mov")
+    absent = make_take(takes, "S03", "A17-02")
+    assert absent.pose is not None
+    absent.pose.positions_m[:, 14] = np.nan
+    absent.pose.positions_m[100:160] = np.nan  # in the first repetition
+    write_take(folder / "absent", folder, absent, takes.make_segmentation(1, 1))
     for subject, take, views, count in (
         ("S01", "A16-01", VIEWS, 3),
         ("S01", "A17-01", VIEWS, 2),
@@ -196,6 +202,25 @@ def test_what_is_excluded_or_lacks_a_part_comes_when_it_is_asked_for(dataset, ta
     assert parts.count("test") == 4
 
 
+def test_absent_joints_stay_absent(takes, dataset, targets, flex_capture, tmp_path) -> None:
+    import pandas as pd
+
+    arguments = ("--format", "release", "--emg-targets", targets, "--split", "repetition", "--test-share", 0.5)
+    outcome = flex_capture("export", dataset.parent / "absent", tmp_path / "r", *arguments)
+    assert outcome.code == 2  # one repetition cannot be split
+    both = tmp_path / "both"
+    shutil.copytree(dataset.parent / "absent", both)
+    write_take(both, dataset.parent, make_take(takes, "S04", "A17-01"), takes.make_segmentation(1, 1))
+    outcome = flex_capture("export", both, tmp_path / "r", *arguments)
+    assert "skeletons with NaN where a joint is absent: 1; most in S03_20261122-0930_A17-02_rep01 (" in outcome.out
+    table = pd.read_csv(tmp_path / "r/Skeleton/A17/001/skeleton_points.csv")
+    assert table["right_heel_x"].isna().all()
+    there = table["head_z"].notna()
+    at_s = 0.5 + 3.0 * np.arange(FRAMES) / (FRAMES - 1)
+    assert not there[(at_s > 1.02) & (at_s < 1.58)].any()
+    assert there[(at_s < 0.95) | (at_s > 1.65)].all()
+
+
 def test_without_targets_nothing_is_made_up(dataset, flex_capture, tmp_path) -> None:
     outcome = flex_capture("export", dataset, tmp_path / "r", "--format", "release")
     assert outcome.code == 2
@@ -211,8 +236,6 @@ def test_without_targets_nothing_is_made_up(dataset, flex_capture, tmp_path) -> 
 
 
 def test_scores_come_from_annotations(takes, dataset, targets, flex_capture, tmp_path) -> None:
-    import shutil
-
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -227,8 +250,11 @@ def test_scores_come_from_annotations(takes, dataset, targets, flex_capture, tmp
         )
     ]
     rows = [{"take_id": "S01_20261122-0930_A16-01", "repetition": 2, "note": None} | row for row in said]
+    rows.append(rows[0] | {"repetition": 3, "weight": 1000.0})
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), copy / "annotations.parquet")
-    flex_capture("export", copy, tmp_path / "r", "--format", "release", "--emg-targets", targets)
+    outcome = flex_capture("export", copy, tmp_path / "r", "--format", "release", "--emg-targets", targets)
+    assert "10 of them are without a score (NaN): nobody annotated them" in outcome.out
+    assert "annotated, but without a score: 1, the first S01_20261122-0930_A16-01_rep03" in outcome.out
     samples = read_samples(tmp_path / "r")
     assert float(samples["A16", 2]["score"]) == pytest.approx(100 - (9 / 134 + 6.7 / 134) / 2 * 100, abs=0.01)
     assert samples["A16", 1]["score"] == "NaN"
@@ -260,8 +286,6 @@ def test_wrong_input_is_one_sentence_and_leaves_nothing(recorded, dataset, targe
 
 
 def test_a_damaged_clip_or_a_full_disk_leaves_nothing(dataset, targets, flex_capture, tmp_path, monkeypatch) -> None:
-    import shutil
-
     copy = Path(shutil.copytree(dataset, tmp_path / "dataset"))
     (clip,) = copy.glob("video/action=A17/subject=S03/*/rep_03_view2.mov")
     content = clip.read_bytes()
