@@ -1,14 +1,16 @@
 """The FLEX dataset layout, version 1: Parquet tables, HDF5 signals, one clip a view and repetition.
 
 In: a take on one clock, its repetitions, and the raw take's folder for its videos.
-Out: a dataset folder in which a take becomes visible whole or not at all.
+Out: a dataset folder in which a take becomes visible whole or not at all; read again with ``open_dataset``.
 May touch: the dataset folder it is given; raw takes are only read.
 """
 
 from __future__ import annotations
 
 from storage.flex.folder import check_place
+from storage.flex.read_dataset import Dataset, open_dataset
 from storage.flex.rebuild import rebuild_tables
+from storage.flex.stored_repetition import StoredRepetition
 from storage.flex.subjects import remove_subject, write_subject
 from storage.flex.validate import validate
 from storage.flex.versions import LAYOUT_VERSION, WRITER_VERSION
@@ -17,9 +19,12 @@ from storage.flex.writer import Progress, WrittenTake, write_take
 __all__ = [
     "LAYOUT_VERSION",
     "WRITER_VERSION",
+    "Dataset",
     "Progress",
+    "StoredRepetition",
     "WrittenTake",
     "check_place",
+    "open_dataset",
     "rebuild_tables",
     "remove_subject",
     "validate",

@@ -23,6 +23,8 @@ from storage.flex.entries import TakeEntry, take_entry
 from storage.flex.folder import begin_dataset, sweep
 from storage.flex.frames import FrameRows, frame_rows, frames_bytes
 from storage.flex.lock import writer_lock
+from storage.flex.paths import clip_label
+from storage.flex.read_back import check_written
 from storage.flex.signals import signals_bytes
 from storage.flex.tables import ENTRY_KEY, SIMULATED_KEY, VERSION_KEY, read_entries, write_tables
 from storage.flex.versions import LAYOUT_VERSION
@@ -58,6 +60,7 @@ class _Clip:
     destination: Path
     first: int
     last: int
+    label: str
 
 
 def write_take(
@@ -78,9 +81,9 @@ def write_take(
     ``take_folder`` is the raw take's, with its views' videos; ``excluded_reason`` is why the take was marked not to
     be used, ``faults`` what failed or is damaged, ``notes`` what was said about it, ``sheet`` the subject's,
     ``sync_picture`` an SVG of how its times were found. The dataset's folder is made if it is missing. The take's files
-    get a new revision and are seen from the moment ``repetitions.parquet`` is replaced; then older revisions are
-    removed. Written again from the same, every file has the same bytes. Raises LayoutError if the take or the dataset
-    cannot be written; the dataset is then as it was.
+    get a new revision, are read back, and are seen from the moment ``repetitions.parquet`` is replaced; then older
+    revisions are removed. Written again from the same, every file has the same bytes. Raises LayoutError if the take or
+    the dataset cannot be written; the dataset is then as it was.
     """
     say = progress or (lambda _what, _done, _total: None)
     _check(take, segmentation)
@@ -96,6 +99,7 @@ def write_take(
             entries = read_entries(dataset)
             try:
                 _write_files(dataset, take, segmentation, views, rows, entry, clips, sync_picture, say)
+                check_written(dataset, entry)
             except BaseException:  # Ctrl-C too: a full disk gets its space back, a reader of all files no leftovers.
                 sweep(dataset, entries)
                 raise
@@ -131,6 +135,7 @@ def _clips(dataset: Path, take_folder: Path, record: TakeRecord, entry: TakeEntr
             dataset / row[name],
             row[f"{view}_start_frame"],
             row[f"{view}_end_frame"],
+            clip_label(record.id, view, row[f"{view}_start_frame"], row[f"{view}_end_frame"]),
         )
         for row in entry.repetitions
         for name in row
@@ -163,7 +168,7 @@ def _write_files(
                 "verify the raw take."
             )
         clip.destination.parent.mkdir(parents=True, exist_ok=True)
-        cut_clip(clip.source, clip.destination, clip.first, clip.last, indices[clip.source])
+        cut_clip(clip.source, clip.destination, clip.first, clip.last, indices[clip.source], clip.label)
     say("video", len(clips), len(clips))
     metadata = {
         VERSION_KEY: str(LAYOUT_VERSION),
