@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from storage.xdf_bytes import HEAD_ROOM, FileBytes, Int64
-from storage.xdf_rows import ALL, Rows, marks_of, stamping_of
+from storage.xdf_marks import ALL, marks_of, stamping_of
+from storage.xdf_rows import Rows
 from storage.xdf_texts import Texts, read_text_chunk
 from storage.xdf_writer import BOUNDARY, BOUNDARY_MARK, CLOCK_OFFSET, FILE_HEADER, SAMPLES, STREAM_FOOTER
 
@@ -129,7 +130,7 @@ def take_stretch(file: FileBytes, known: Known, starts: Int64, damages: int) -> 
         if cut < len(clean):
             samples = samples.of(samples.chunk < cut)
         samples = samples.of(np.argsort(chunks.number[samples.chunk], kind="stable"))
-        places, marks, wrong = marks_of(file, *samples[1:])
+        places, marks, wrong = marks_of(file, *samples[1:], chunks.number[samples.chunk])
         if wrong.any():
             starts = starts[: int(samples.chunk[wrong].min()) + 1]  # once more, without it
             continue

@@ -1,0 +1,279 @@
+"""Which samples of chunks carry a stamp, and where each one lies.
+
+A sample is one byte, its mark (0 or 8), that many bytes of stamp, then its values. Since every value of a numeric
+stream has the same size, the length of a chunk tells how many of its samples carry a stamp. Where all do, none does,
+or the first alone does, that tells their places as well. Of any other mixture the marks are supposed, as devices that
+send packets of one size lead to, or searched for; then the places follow from the marks, and the bytes there must be
+those marks. If they are, from the first sample to the last, no other marks are possible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from storage.xdf_bytes import FileBytes, Int64
+
+Bools = npt.NDArray[np.bool_]
+Marks = npt.NDArray[np.uint8]
+
+#: Which samples of a chunk carry a stamp.
+ALL, FIRST, NONE, MIXED = range(4)
+
+STAMP_BYTES: Final = 8
+_OTHER: Final = {0: b"\x08", STAMP_BYTES: b"\x00"}
+_RUNS: Final = {0: b"\x00", STAMP_BYTES: b"\x08"}
+_REACH: Final = 16  # samples that are searched for another mark at once, at least
+_LONGEST_REACH: Final = 4_096
+_LONGEST_CYCLE: Final = 16  # stamps in a pattern of stamps that is looked for
+_MOST_MISSES: Final = 4  # chunks of a stream without a pattern, from which on none is looked for
+_LANES: Final = 100  # a step for many chunks at once costs as much as so many samples in turn
+_CHUNK_COST: Final = 0.2  # of a step, to suppose the marks of one chunk
+
+
+def stamping_of(stamps: Int64, counts: Int64, first_marks: Marks) -> npt.NDArray[np.int8]:
+    """Return which samples of each chunk carry a stamp, by how many do and by its first byte."""
+    one = (stamps == 1) & (first_marks == STAMP_BYTES)
+    return np.select([stamps == counts, stamps == 0, one], [ALL, NONE, FIRST], MIXED).astype(np.int8)
+
+
+@dataclass(frozen=True)
+class _Chunks:
+    """Whole chunks of numeric samples, all (chunks,): ``before`` counts the samples of the chunks before each."""
+
+    starts: Int64
+    stops: Int64
+    counts: Int64
+    sizes: Int64
+    before: Int64
+
+    def places(self, marks: Marks) -> Int64:
+        """Return where each sample begins if these are the marks, (samples,)."""
+        lengths = np.repeat(1 + self.sizes, self.counts)
+        lengths += marks
+        behind = np.cumsum(lengths)
+        begun = np.append(0, behind)[self.before]
+        behind -= lengths
+        behind += np.repeat(self.starts - begun, self.counts)
+        return behind
+
+    def of_samples(self, samples: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Return the chunk of each of these samples."""
+        return np.searchsorted(self.before, samples, side="right") - 1
+
+
+def marks_of(
+    file: FileBytes,
+    starts: Int64,
+    stops: Int64,
+    counts: Int64,
+    sizes: Int64,
+    stamping: npt.NDArray[np.int8],
+    streams: npt.NDArray[np.intp],
+) -> tuple[Int64, Marks, Bools]:
+    """Find the samples of whole chunks whose samples fill the bytes from ``starts`` to ``stops``.
+
+    All of (chunks,), the chunks of a stream in a row; ``sizes`` are those of a sample's values in bytes, ``streams`` any
+    numbers that tell streams apart. Returns the place of each sample's first byte and that byte, (samples,), and which
+    chunks contradict themselves, (chunks,).
+    """
+    behind = np.cumsum(counts)
+    chunks = _Chunks(starts, stops, counts, sizes, behind - counts)
+    wrong = np.zeros(len(starts), dtype=np.bool_)
+    if (stamping == ALL).all():
+        strides = 1 + STAMP_BYTES + sizes
+        places = np.arange(int(behind[-1]) if len(behind) else 0)
+        places *= np.repeat(strides, counts)
+        places += np.repeat(starts - chunks.before * strides, counts)
+        marks = file.u8[places]
+        bad = marks != STAMP_BYTES
+    else:
+        marks = np.repeat(np.where(stamping == ALL, STAMP_BYTES, 0).astype(np.uint8), counts)
+        marks[chunks.before[stamping == FIRST]] = STAMP_BYTES
+        mixed = np.flatnonzero(stamping == MIXED)
+        supposed = _suppose(file, chunks, mixed, streams, marks, wrong) if len(mixed) else mixed
+        places = chunks.places(marks)
+        bad = file.u8[places] != marks
+        if len(supposed) and bad.any():
+            again = np.intersect1d(chunks.of_samples(np.flatnonzero(bad)), supposed)
+            if len(again):
+                _search(file, chunks, again, marks, wrong)
+                places = chunks.places(marks)
+                bad = file.u8[places] != marks
+    if bad.any():
+        wrong[chunks.of_samples(np.flatnonzero(bad))] = True
+    return places, marks, wrong
+
+
+class _Habit:
+    """How a stream's stamps lie: its marks go round in ``cycle``, which began at sample ``origin``."""
+
+    def __init__(self) -> None:
+        self.cycle = self._long = b""
+        self.origin = self.misses = 0
+        self._restart = 0
+
+    def learn(self, marks: bytes, first: int) -> None:
+        """See the marks of the chunk whose first sample is ``first``."""
+        begin = behind = marks.find(STAMP_BYTES)
+        for _ in range(_LONGEST_CYCLE):
+            behind = marks.find(STAMP_BYTES, behind + 1)
+            if behind < 0:
+                break
+            if marks[behind:] == marks[begin : begin + len(marks) - behind]:
+                self.cycle = self._long = marks[begin:behind]
+                self.origin = first + begin
+                self._restart = -begin % len(self.cycle)
+                return
+        self.misses += 1
+
+    def suppose(self, file: FileBytes, chunk: tuple[int, int, int, int], first: int) -> bytes:
+        """Return the marks of a chunk (start, stop, count, size), empty where no such ones fit."""
+        start, stop, count, size = chunk
+        round_ = len(self.cycle)
+        if not round_:
+            return b""
+        if len(self._long) < round_ + count:
+            self._long = self.cycle * (count // round_ + 2)
+        stamps = (stop - start - count * (1 + size)) >> 3
+        for phase in ((first - self.origin) % round_, self._restart):
+            marks = self._long[phase : phase + count]
+            if marks.count(STAMP_BYTES) != stamps:
+                continue
+            before, behind = marks.find(STAMP_BYTES), count - marks.rfind(STAMP_BYTES)
+            if (
+                file.data[start + before * (1 + size)] == STAMP_BYTES
+                and file.data[stop - STAMP_BYTES - behind * (1 + size)] == STAMP_BYTES
+            ):
+                self.origin = first - phase
+                self.misses = 0
+                return marks
+        return b""
+
+
+def _suppose(
+    file: FileBytes,
+    chunks: _Chunks,
+    mixed: npt.NDArray[np.intp],
+    streams: npt.NDArray[np.intp],
+    marks: Marks,
+    wrong: Bools,
+) -> npt.NDArray[np.intp]:
+    """Fill in the marks of mixed chunks, and which are wrong; return those whose marks are merely likely."""
+    if int(chunks.counts[mixed].max()) < _CHUNK_COST * len(mixed):
+        _search(file, chunks, mixed, marks, wrong)
+        return mixed[:0]
+    habits: dict[int, _Habit] = {}
+    supposed, rest = [], []
+    columns = (mixed, chunks.starts[mixed], chunks.stops[mixed], chunks.counts[mixed], chunks.sizes[mixed])
+    for index, *chunk, first, number in zip(
+        *(column.tolist() for column in (*columns, chunks.before[mixed], streams[mixed])), strict=True
+    ):
+        habit = habits.setdefault(number, _Habit())
+        if habit.misses >= _MOST_MISSES:
+            rest.append(index)
+            continue
+        start, stop, count, size = chunk
+        likely = habit.suppose(file, (start, stop, count, size), first)
+        if likely:
+            marks[first : first + count] = np.frombuffer(likely, dtype=np.uint8)
+            supposed.append(index)
+            continue
+        found, end = _walk(file.data[start:stop], count, size)
+        if len(found) == count and end == stop - start:
+            marks[first : first + count] = np.frombuffer(found, dtype=np.uint8)
+            habit.learn(found, first)
+        else:
+            wrong[index] = True
+            habit.misses += 1
+    if rest:
+        _search(file, chunks, np.array(rest), marks, wrong)
+    return np.array(supposed, dtype=np.intp)
+
+
+def _search(file: FileBytes, chunks: _Chunks, wanted: npt.NDArray[np.intp], marks: Marks, wrong: Bools) -> None:
+    """Find the marks of some chunks, whatever they are, and which of these are wrong; those then have marks of 0."""
+    counts = chunks.counts[wanted]
+    if counts.sum() > _LANES * counts.max():
+        _search_side_by_side(file, chunks, wanted[np.argsort(-counts, kind="stable")], marks, wrong)
+        return
+    for index in wanted.tolist():
+        start, stop, count = int(chunks.starts[index]), int(chunks.stops[index]), int(chunks.counts[index])
+        found, end = _walk(file.data[start:stop], count, int(chunks.sizes[index]))
+        wrong[index] = len(found) != count or end != stop - start
+        first = int(chunks.before[index])
+        marks[first : first + count] = 0 if wrong[index] else np.frombuffer(found, dtype=np.uint8)
+
+
+def _search_side_by_side(
+    file: FileBytes, chunks: _Chunks, wanted: npt.NDArray[np.intp], marks: Marks, wrong: Bools
+) -> None:
+    """Find the marks of some chunks, the longest first: those of their first samples, then of their second ones."""
+    at, counts, strides = chunks.starts[wanted], chunks.counts[wanted], 1 + chunks.sizes[wanted]
+    first, right = chunks.before[wanted], np.ones(len(wanted), dtype=np.bool_)
+    # How many chunks have more samples than each step.
+    going = len(wanted) - np.searchsorted(counts[::-1], np.arange(int(counts[0])), side="right")
+    last = file.size - 1
+    for step, alive in enumerate(going.tolist()):
+        found = file.u8[np.minimum(at[:alive], last)]
+        right[:alive] &= (found == 0) | (found == STAMP_BYTES)
+        marks[first[:alive] + step] = found
+        at[:alive] += strides[:alive] + found
+    right &= at == chunks.stops[wanted]
+    wrong[wanted] = ~right
+    for index in wanted[~right].tolist():
+        marks[int(chunks.before[index]) : int(chunks.before[index] + chunks.counts[index])] = 0
+
+
+def whole_samples(raw: bytes, count: int, size: int) -> tuple[Int64, int]:
+    """Go through at most ``count`` samples, stamped or not; ``size`` is that of a sample's values in bytes.
+
+    Returns the place in ``raw`` of the first byte of each whole one, fewer than ``count`` where they end or go wrong,
+    and where the next one would begin.
+    """
+    found, _ = _walk(raw, count, size)
+    marks = np.frombuffer(found, dtype=np.uint8)
+    behind = np.cumsum(marks + np.int64(1 + size))
+    places = np.append(0, behind)
+    bad = np.flatnonzero(np.frombuffer(raw, dtype=np.uint8)[places[:-1]] != marks)
+    whole = int(bad[0]) if len(bad) else len(marks)
+    return places[:whole], int(places[whole])
+
+
+def _walk(raw: bytes, count: int, size: int) -> tuple[bytes, int]:
+    """Search for the marks of at most ``count`` samples, run by run; only those that end a run were looked at.
+
+    Returns them and where the next sample would begin. The time is bounded by a constant for a sample.
+    """
+    found: list[bytes] = []
+    add = found.append
+    place, end = 0, len(raw)
+    reach = {0: _REACH, STAMP_BYTES: _REACH}
+    while count and place < end:
+        mark = raw[place]
+        if mark not in _OTHER:
+            break
+        stride = 1 + mark + size
+        after = place + stride
+        if after > end:
+            break
+        if count == 1 or after == end or raw[after] != mark:
+            add(_RUNS[mark])
+            count -= 1
+            place = after
+            continue
+        most = min(count, (end - place) // stride)
+        near = min(most, reach[mark])
+        number = 1 + raw[after : place + near * stride : stride].find(_OTHER[mark])
+        if number:
+            reach[mark] = min(2 * number + _REACH, _LONGEST_REACH)
+        else:
+            number = near
+            reach[mark] = min(4 * near, _LONGEST_REACH)
+        add(_RUNS[mark] * number)
+        count -= number
+        place += number * stride
+    return b"".join(found), place
