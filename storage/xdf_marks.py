@@ -9,8 +9,7 @@ those marks. If they are, from the first sample to the last, no other marks are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +27,8 @@ _OTHER: Final = {0: b"\x08", STAMP_BYTES: b"\x00"}
 _RUNS: Final = {0: b"\x00", STAMP_BYTES: b"\x08"}
 _REACH: Final = 16  # samples that are searched for another mark at once, at least
 _LONGEST_REACH: Final = 4_096
-_LONGEST_CYCLE: Final = 16  # stamps in a pattern of stamps that is looked for
+_MOST_STAMPS: Final = 16  # in a pattern that repeats
+_LONGEST_CYCLE: Final = 4_096  # samples of such a pattern
 _MOST_MISSES: Final = 4  # chunks of a stream without a pattern, from which on none is looked for
 _LANES: Final = 100  # a step for many chunks at once costs as much as so many samples in turn
 _CHUNK_COST: Final = 0.2  # of a step, to suppose the marks of one chunk
@@ -40,8 +40,7 @@ def stamping_of(stamps: Int64, counts: Int64, first_marks: Marks) -> npt.NDArray
     return np.select([stamps == counts, stamps == 0, one], [ALL, NONE, FIRST], MIXED).astype(np.int8)
 
 
-@dataclass(frozen=True)
-class _Chunks:
+class _Chunks(NamedTuple):
     """Whole chunks of numeric samples, all (chunks,): ``before`` counts the samples of the chunks before each."""
 
     starts: Int64
@@ -73,12 +72,14 @@ def marks_of(
     sizes: Int64,
     stamping: npt.NDArray[np.int8],
     streams: npt.NDArray[np.intp],
+    habits: Habits,
 ) -> tuple[Int64, Marks, Bools]:
     """Find the samples of whole chunks whose samples fill the bytes from ``starts`` to ``stops``.
 
-    All of (chunks,), the chunks of a stream in a row; ``sizes`` are those of a sample's values in bytes, ``streams`` any
-    numbers that tell streams apart. Returns the place of each sample's first byte and that byte, (samples,), and which
-    chunks contradict themselves, (chunks,).
+    All of (chunks,), the chunks of a stream in a row; ``sizes`` are those of a sample's values in bytes, ``streams``
+    any numbers that tell streams apart. ``habits`` are those of the streams by these numbers, {} before the first
+    chunks. Returns the place of each sample's first byte and that byte, (samples,), and which chunks contradict
+    themselves, (chunks,).
     """
     behind = np.cumsum(counts)
     chunks = _Chunks(starts, stops, counts, sizes, behind - counts)
@@ -94,7 +95,7 @@ def marks_of(
         marks = np.repeat(np.where(stamping == ALL, STAMP_BYTES, 0).astype(np.uint8), counts)
         marks[chunks.before[stamping == FIRST]] = STAMP_BYTES
         mixed = np.flatnonzero(stamping == MIXED)
-        supposed = _suppose(file, chunks, mixed, streams, marks, wrong) if len(mixed) else mixed
+        supposed = _suppose(file, chunks, mixed, streams, habits, marks, wrong) if len(mixed) else mixed
         places = chunks.places(marks)
         bad = file.u8[places] != marks
         if len(supposed) and bad.any():
@@ -108,39 +109,36 @@ def marks_of(
     return places, marks, wrong
 
 
-class _Habit:
-    """How a stream's stamps lie: its marks go round in ``cycle``, which began at sample ``origin``."""
+class Habit:
+    """How a stream's stamps lie: its marks go round in ``cycle``, which began at sample ``origin``; a mere guess."""
 
     def __init__(self) -> None:
-        self.cycle = self._long = b""
-        self.origin = self.misses = 0
-        self._restart = 0
+        self.cycle = b""
+        self.origin = self.restart = self.misses = 0
 
     def learn(self, marks: bytes, first: int) -> None:
         """See the marks of the chunk whose first sample is ``first``."""
         begin = behind = marks.find(STAMP_BYTES)
-        for _ in range(_LONGEST_CYCLE):
-            behind = marks.find(STAMP_BYTES, behind + 1)
+        for _ in range(_MOST_STAMPS):
+            behind = marks.find(STAMP_BYTES, behind + 1, begin + _LONGEST_CYCLE)
             if behind < 0:
                 break
             if marks[behind:] == marks[begin : begin + len(marks) - behind]:
-                self.cycle = self._long = marks[begin:behind]
+                self.cycle = marks[begin:behind]
                 self.origin = first + begin
-                self._restart = -begin % len(self.cycle)
+                self.restart = -begin % len(self.cycle)
                 return
         self.misses += 1
 
     def suppose(self, file: FileBytes, chunk: tuple[int, int, int, int], first: int) -> bytes:
         """Return the marks of a chunk (start, stop, count, size), empty where no such ones fit."""
         start, stop, count, size = chunk
-        round_ = len(self.cycle)
-        if not round_:
+        stamps = (stop - start - count * (1 + size)) // STAMP_BYTES
+        if not self.cycle or not stamps:
             return b""
-        if len(self._long) < round_ + count:
-            self._long = self.cycle * (count // round_ + 2)
-        stamps = (stop - start - count * (1 + size)) >> 3
-        for phase in ((first - self.origin) % round_, self._restart):
-            marks = self._long[phase : phase + count]
+        rounds = self.cycle * (count // len(self.cycle) + 2)
+        for phase in ((first - self.origin) % len(self.cycle), self.restart):
+            marks = rounds[phase : phase + count]
             if marks.count(STAMP_BYTES) != stamps:
                 continue
             before, behind = marks.find(STAMP_BYTES), count - marks.rfind(STAMP_BYTES)
@@ -154,11 +152,15 @@ class _Habit:
         return b""
 
 
+Habits = dict[int, Habit]
+
+
 def _suppose(
     file: FileBytes,
     chunks: _Chunks,
     mixed: npt.NDArray[np.intp],
     streams: npt.NDArray[np.intp],
+    habits: Habits,
     marks: Marks,
     wrong: Bools,
 ) -> npt.NDArray[np.intp]:
@@ -166,29 +168,33 @@ def _suppose(
     if int(chunks.counts[mixed].max()) < _CHUNK_COST * len(mixed):
         _search(file, chunks, mixed, marks, wrong)
         return mixed[:0]
-    habits: dict[int, _Habit] = {}
+    begins = np.append(0, np.flatnonzero(np.diff(streams)) + 1)
+    begun = chunks.before[begins]
+    within = chunks.before - np.repeat(begun, np.diff(begins, append=len(streams)))
+    for habit in habits.values():
+        habit.misses = 0
     supposed, rest = [], []
-    columns = (mixed, chunks.starts[mixed], chunks.stops[mixed], chunks.counts[mixed], chunks.sizes[mixed])
-    for index, *chunk, first, number in zip(
-        *(column.tolist() for column in (*columns, chunks.before[mixed], streams[mixed])), strict=True
-    ):
-        habit = habits.setdefault(number, _Habit())
+    columns = (mixed, *(column[mixed] for column in (*chunks, within, streams)))
+    for index, start, stop, count, size, before, first, number in zip(*(c.tolist() for c in columns), strict=True):
+        habit = habits.setdefault(number, Habit())
         if habit.misses >= _MOST_MISSES:
             rest.append(index)
             continue
-        start, stop, count, size = chunk
         likely = habit.suppose(file, (start, stop, count, size), first)
         if likely:
-            marks[first : first + count] = np.frombuffer(likely, dtype=np.uint8)
+            marks[before : before + count] = np.frombuffer(likely, dtype=np.uint8)
             supposed.append(index)
             continue
         found, end = _walk(file.data[start:stop], count, size)
         if len(found) == count and end == stop - start:
-            marks[first : first + count] = np.frombuffer(found, dtype=np.uint8)
+            marks[before : before + count] = np.frombuffer(found, dtype=np.uint8)
             habit.learn(found, first)
         else:
             wrong[index] = True
             habit.misses += 1
+    for number, samples in zip(streams[begins].tolist(), np.diff(begun, append=len(marks)).tolist(), strict=True):
+        if number in habits:
+            habits[number].origin -= samples  # counts from the first sample that comes next
     if rest:
         _search(file, chunks, np.array(rest), marks, wrong)
     return np.array(supposed, dtype=np.intp)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from storage.xdf_bytes import FileBytes, Int64
-from storage.xdf_marks import STAMP_BYTES, Bools
+from storage.xdf_marks import STAMP_BYTES, Marks
 
 Float64 = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -20,13 +21,13 @@ _SCRATCH: Final = 96 << 10  # bytes; larger pieces of memory are fetched from th
 class Rows(NamedTuple):
     """Samples of one stream in the order of the file.
 
-    ``places`` (n,) are those of their first bytes in the file, which a stamp follows where ``stamped``, None where all
-    are. ``ends`` (chunks,) index the last sample of each chunk that ends here, ``broken`` those samples before which
-    something of the stream is missing.
+    ``places`` (n,) are those of their first bytes in the file, ``marks`` those bytes, the number of bytes of stamp that
+    follow; None where all are stamped. ``ends`` (chunks,) index the last sample of each chunk that ends here,
+    ``broken`` those samples before which something of the stream is missing.
     """
 
     places: Int64
-    stamped: Bools | None
+    marks: Marks | None
     ends: Int64
     broken: Int64
 
@@ -34,17 +35,21 @@ class Rows(NamedTuple):
 def read_values(file: FileBytes, rows: Rows, values: npt.NDArray[Any]) -> None:
     """Read the values of samples into ``values`` (n, channels), contiguous, of the stream's type."""
     size = values.dtype.itemsize * values.shape[1]
-    if not size:
+    if not size or not len(values):
         return
-    stored = values.dtype.newbyteorder("<")
-    if rows.stamped is None:
-        each, places = file.each(np.dtype(f"V{size}"), 1 + STAMP_BYTES), rows.places
+    if rows.marks is None:
+        each, places = file.pieces(size, 1 + STAMP_BYTES), rows.places
     else:
-        each, places = file.each(np.dtype(f"V{size}"), 1), rows.places + STAMP_BYTES * rows.stamped
+        each, places = file.pieces(size, 1), rows.places + rows.marks
+    into = values.reshape(-1).view(each.dtype)
     step = max(_SCRATCH // size, 1)
-    for begin in range(0, len(values), step):
-        found = each[places[begin : begin + step]]
-        values[begin : begin + step] = found.view(stored).reshape(-1, values.shape[1])
+    if len(into) <= step:
+        into[:] = each[places]
+    else:
+        for begin in range(0, len(into), step):
+            into[begin : begin + step] = each[places[begin : begin + step]]
+    if sys.byteorder == "big":
+        values.byteswap(inplace=True)
 
 
 def read_stamps(file: FileBytes, rows: Rows, last: float, interval_s: float, stamps: Float64) -> None:
@@ -52,12 +57,11 @@ def read_stamps(file: FileBytes, rows: Rows, last: float, interval_s: float, sta
 
     ``last`` is the stamp before them. Where damage hides that, omitted stamps are NaN up to the first given one.
     """
-    each = file.each(np.dtype("<f8"), 1)
-    if rows.stamped is None:
-        stamps[:] = each[rows.places]
+    if rows.marks is None:
+        stamps[:] = file.stamps[rows.places]
         return
-    given = np.flatnonzero(rows.stamped)
-    stamps[given] = each[rows.places[given]]
+    given = np.flatnonzero(rows.marks)
+    stamps[given] = file.stamps[rows.places[given]]
     fill_stamps(stamps, given, rows.broken, last, interval_s)
 
 

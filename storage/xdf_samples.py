@@ -116,11 +116,11 @@ def rows_of(file: FileBytes, chunks: list[NumericChunk], sample_size: int) -> Ro
     table = np.array(chunks, dtype=np.int64)
     starts, stops, counts, stamping, after_damage, closes = table.T
     same = np.full(len(chunks), sample_size), stamping.astype(np.int8), np.zeros(len(chunks), dtype=np.intp)
-    places, marks, _ = marks_of(file, starts, stops, counts, *same)
+    places, marks, _ = marks_of(file, starts, stops, counts, *same, {})
     behind = np.cumsum(counts)
     return Rows(
         places=places,
-        stamped=None if (stamping == ALL).all() else marks != 0,
+        marks=None if (stamping == ALL).all() else marks,
         ends=behind[closes != 0] - 1,
         broken=(behind - counts)[after_damage != 0],
     )
