@@ -51,13 +51,16 @@ class _Chunks(NamedTuple):
 
     def places(self, marks: Marks) -> Int64:
         """Return where each sample begins if these are the marks, (samples,)."""
+        if not len(marks):
+            return np.zeros(0, dtype=np.int64)
         lengths = np.repeat(1 + self.sizes, self.counts)
         lengths += marks
-        behind = np.cumsum(lengths)
-        begun = np.append(0, behind)[self.before]
-        behind -= lengths
-        behind += np.repeat(self.starts - begun, self.counts)
-        return behind
+        places = np.cumsum(lengths)
+        places -= lengths
+        del lengths  # what is not held costs no memory anew
+        begun = places[np.minimum(self.before, len(marks) - 1)]
+        places += np.repeat(self.starts - begun, self.counts)
+        return places
 
     def of_samples(self, samples: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Return the chunk of each of these samples."""

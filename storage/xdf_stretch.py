@@ -266,7 +266,8 @@ def _take_probes(
     counts = before[keys.searchsorted(of_probe * many + probes)] - before[keys.searchsorted(of_probe * many)]
     order = np.argsort(of_probe, kind="stable")
     at = chunks.at[probes[order]]
-    counts, pairs = counts[order], np.stack((file.f64[at], file.f64[at + 8]), axis=1, dtype=np.float64)
+    counts, pairs = counts[order], np.empty((len(at), 2))
+    pairs[:, 0], pairs[:, 1] = file.f64[at], file.f64[at + 8]
     for number, begin, end in _groups(of_probe[order]):
         stream = known.streams[number]
         stream.clock.frombytes(pairs[begin:end].tobytes())
