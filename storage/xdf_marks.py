@@ -17,6 +17,7 @@ import numpy.typing as npt
 from storage.xdf_bytes import FileBytes, Int64
 
 Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 Marks = npt.NDArray[np.uint8]
 
 #: Which samples of a chunk carry a stamp.
@@ -62,7 +63,11 @@ class _Chunks(NamedTuple):
         places += np.repeat(self.starts - begun, self.counts)
         return places
 
-    def of_samples(self, samples: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    def of(self, which: Indices) -> _Chunks:
+        """Return some of the chunks."""
+        return _Chunks(*(column[which] for column in self))
+
+    def of_samples(self, samples: Indices) -> Indices:
         """Return the chunk of each of these samples."""
         return np.searchsorted(self.before, samples, side="right") - 1
 
@@ -74,7 +79,7 @@ def marks_of(
     counts: Int64,
     sizes: Int64,
     stamping: npt.NDArray[np.int8],
-    streams: npt.NDArray[np.intp],
+    streams: Indices,
     habits: Habits,
 ) -> tuple[Int64, Marks, Bools]:
     """Find the samples of whole chunks whose samples fill the bytes from ``starts`` to ``stops``.
@@ -104,6 +109,8 @@ def marks_of(
         if len(supposed) and bad.any():
             again = np.intersect1d(chunks.of_samples(np.flatnonzero(bad)), supposed)
             if len(again):
+                for stream in set(streams[again].tolist()):
+                    habits.pop(stream, None)
                 _search(file, chunks, again, marks, wrong)
                 places = chunks.places(marks)
                 bad = file.u8[places] != marks
@@ -139,9 +146,8 @@ class Habit:
         stamps = (stop - start - count * (1 + size)) // STAMP_BYTES
         if not self.cycle or not stamps:
             return b""
-        rounds = self.cycle * (count // len(self.cycle) + 2)
-        for phase in ((first - self.origin) % len(self.cycle), self.restart):
-            marks = rounds[phase : phase + count]
+        for origin in (self.origin, first - self.restart):
+            marks = self.marks(first - origin, count)
             if marks.count(STAMP_BYTES) != stamps:
                 continue
             before, behind = marks.find(STAMP_BYTES), count - marks.rfind(STAMP_BYTES)
@@ -149,61 +155,98 @@ class Habit:
                 file.data[start + before * (1 + size)] == STAMP_BYTES
                 and file.data[stop - STAMP_BYTES - behind * (1 + size)] == STAMP_BYTES
             ):
-                self.origin = first - phase
+                self.origin = origin
                 self.misses = 0
                 return marks
         return b""
+
+    def marks(self, first: int, count: int) -> bytes:
+        """Return the marks of ``count`` samples, the first of them ``first`` samples behind one that began a cycle."""
+        if not self.cycle:
+            return b""
+        phase = first % len(self.cycle)
+        return (self.cycle * (count // len(self.cycle) + 2))[phase : phase + count]
 
 
 Habits = dict[int, Habit]
 
 
 def _suppose(
-    file: FileBytes,
-    chunks: _Chunks,
-    mixed: npt.NDArray[np.intp],
-    streams: npt.NDArray[np.intp],
-    habits: Habits,
-    marks: Marks,
-    wrong: Bools,
-) -> npt.NDArray[np.intp]:
+    file: FileBytes, chunks: _Chunks, mixed: Indices, streams: Indices, habits: Habits, marks: Marks, wrong: Bools
+) -> Indices:
     """Fill in the marks of mixed chunks, and which are wrong; return those whose marks are merely likely."""
     if int(chunks.counts[mixed].max()) < _CHUNK_COST * len(mixed):
         _search(file, chunks, mixed, marks, wrong)
         return mixed[:0]
     begins = np.append(0, np.flatnonzero(np.diff(streams)) + 1)
-    begun = chunks.before[begins]
-    within = chunks.before - np.repeat(begun, np.diff(begins, append=len(streams)))
-    for habit in habits.values():
-        habit.misses = 0
-    supposed, rest = [], []
-    columns = (mixed, *(column[mixed] for column in (*chunks, within, streams)))
-    for index, start, stop, count, size, before, first, number in zip(*(c.tolist() for c in columns), strict=True):
-        habit = habits.setdefault(number, Habit())
-        if habit.misses >= _MOST_MISSES:
-            rest.append(index)
+    numbers = np.diff(begins, append=len(streams)).tolist()
+    firsts = np.append(chunks.before[begins], len(marks)).tolist()
+    edges = np.append(mixed.searchsorted(begins), len(mixed)).tolist()
+    supposed: list[int] = []
+    rest: list[int] = []
+    for place, stream in enumerate(streams[begins].tolist()):
+        own, first, behind = mixed[edges[place] : edges[place + 1]], firsts[place], firsts[place + 1]
+        if not len(own) and stream not in habits:
             continue
-        likely = habit.suppose(file, (start, stop, count, size), first)
-        if likely:
-            marks[before : before + count] = np.frombuffer(likely, dtype=np.uint8)
-            supposed.append(index)
-            continue
-        found, end = _walk(file.data[start:stop], count, size)
-        if len(found) == count and end == stop - start:
-            marks[before : before + count] = np.frombuffer(found, dtype=np.uint8)
-            habit.learn(found, first)
-        else:
-            wrong[index] = True
-            habit.misses += 1
-    for number, samples in zip(streams[begins].tolist(), np.diff(begun, append=len(marks)).tolist(), strict=True):
-        if number in habits:
-            habits[number].origin -= samples  # counts from the first sample that comes next
+        habit = habits.setdefault(stream, Habit())
+        if len(own) == numbers[place] and _suppose_all(chunks.of(own), habit, marks[first:behind]):
+            supposed += own.tolist()
+        elif len(own):
+            _suppose_each(file, chunks, own, habit, (first, marks), wrong, supposed, rest)
+        habit.origin -= behind - first  # counts from the first sample that comes next
     if rest:
         _search(file, chunks, np.array(rest), marks, wrong)
     return np.array(supposed, dtype=np.intp)
 
 
-def _search(file: FileBytes, chunks: _Chunks, wanted: npt.NDArray[np.intp], marks: Marks, wrong: Bools) -> None:
+def _suppose_all(chunks: _Chunks, habit: Habit, marks: Marks) -> bool:
+    """Fill in ``marks`` of all chunks of a stream as if they went on as before, if as many stamps result for each."""
+    likely = np.frombuffer(habit.marks(-habit.origin, len(marks)), dtype=np.uint8)
+    if not len(likely):
+        return False
+    stamp_bytes = chunks.stops - chunks.starts - chunks.counts * (1 + chunks.sizes)
+    if (np.add.reduceat(likely, chunks.before - chunks.before[0], dtype=np.int64) != stamp_bytes).any():
+        return False
+    marks[:] = likely
+    return True
+
+
+def _suppose_each(
+    file: FileBytes,
+    chunks: _Chunks,
+    own: Indices,
+    habit: Habit,
+    found: tuple[int, Marks],
+    wrong: Bools,
+    supposed: list[int],
+    rest: list[int],
+) -> None:
+    """Fill in the marks of the chunks ``own`` of one stream, or append them to ``rest``.
+
+    Those whose marks are merely likely are appended to ``supposed``. ``found`` are the stream's first sample, and the
+    marks.
+    """
+    begun, marks = found
+    habit.misses = 0
+    columns = (own, *(column[own] for column in chunks))
+    for index, start, stop, count, size, before in zip(*(c.tolist() for c in columns), strict=True):
+        if habit.misses >= _MOST_MISSES:
+            rest.append(index)
+            continue
+        known = habit.suppose(file, (start, stop, count, size), before - begun)
+        if known:
+            supposed.append(index)
+        else:
+            known, end = _walk(file.data[start:stop], count, size)
+            if len(known) != count or end != stop - start:
+                wrong[index] = True
+                habit.misses += 1
+                continue
+            habit.learn(known, before - begun)
+        marks[before : before + count] = np.frombuffer(known, dtype=np.uint8)
+
+
+def _search(file: FileBytes, chunks: _Chunks, wanted: Indices, marks: Marks, wrong: Bools) -> None:
     """Find the marks of some chunks, whatever they are, and which of these are wrong; those then have marks of 0."""
     counts = chunks.counts[wanted]
     if counts.sum() > _LANES * counts.max():
@@ -217,9 +260,7 @@ def _search(file: FileBytes, chunks: _Chunks, wanted: npt.NDArray[np.intp], mark
         marks[first : first + count] = 0 if wrong[index] else np.frombuffer(found, dtype=np.uint8)
 
 
-def _search_side_by_side(
-    file: FileBytes, chunks: _Chunks, wanted: npt.NDArray[np.intp], marks: Marks, wrong: Bools
-) -> None:
+def _search_side_by_side(file: FileBytes, chunks: _Chunks, wanted: Indices, marks: Marks, wrong: Bools) -> None:
     """Find the marks of some chunks, the longest first: those of their first samples, then of their second ones."""
     at, counts, strides = chunks.starts[wanted], chunks.counts[wanted], 1 + chunks.sizes[wanted]
     first, right = chunks.before[wanted], np.ones(len(wanted), dtype=np.bool_)
