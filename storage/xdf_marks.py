@@ -26,8 +26,8 @@ ALL, FIRST, NONE, MIXED = range(4)
 STAMP_BYTES: Final = 8
 _OTHER: Final = {0: b"\x08", STAMP_BYTES: b"\x00"}
 _RUNS: Final = {0: b"\x00", STAMP_BYTES: b"\x08"}
-_REACH: Final = 16  # samples that are searched for another mark at once, at least
-_LONGEST_REACH: Final = 4_096
+_LEAP: Final = 4  # samples of one kind in a row, from which on the end of the run is looked for
+_LEAST_REACH, _LONGEST_REACH = 16, 4_096  # samples among which it is looked for at once
 _MOST_STAMPS: Final = 16  # in a pattern that repeats
 _LONGEST_CYCLE: Final = 4_096  # samples of such a pattern
 _MOST_MISSES: Final = 4  # chunks of a stream without a pattern, from which on none is looked for
@@ -132,6 +132,8 @@ class Habit:
         for _ in range(_MOST_STAMPS):
             behind = marks.find(STAMP_BYTES, behind + 1, begin + _LONGEST_CYCLE)
             if behind < 0:
+                break
+            if 2 * behind - begin > len(marks):  # not seen twice
                 break
             if marks[behind:] == marks[begin : begin + len(marks) - behind]:
                 self.cycle = marks[begin:behind]
@@ -294,36 +296,38 @@ def whole_samples(raw: bytes, count: int, size: int) -> tuple[Int64, int]:
 
 
 def _walk(raw: bytes, count: int, size: int) -> tuple[bytes, int]:
-    """Search for the marks of at most ``count`` samples, run by run; only those that end a run were looked at.
+    """Search for the marks of at most ``count`` samples; of a long run, only that one which ends it is looked at.
 
     Returns them and where the next sample would begin. The time is bounded by a constant for a sample.
     """
-    found: list[bytes] = []
-    add = found.append
-    place, end = 0, len(raw)
-    reach = {0: _REACH, STAMP_BYTES: _REACH}
+    marks = bytearray()
+    add = marks.append
+    place, end, kind = 0, len(raw), -1
+    same = enough = stride = 0
+    usual = {0: 0, STAMP_BYTES: 0}  # how many samples the last leap over this kind took
     while count and place < end:
         mark = raw[place]
-        if mark not in _OTHER:
-            break
-        stride = 1 + mark + size
-        after = place + stride
-        if after > end:
-            break
-        if count == 1 or after == end or raw[after] != mark:
-            add(_RUNS[mark])
+        if mark != kind:
+            if mark not in usual:
+                break
+            kind, same, stride = mark, 0, 1 + mark + size
+            enough = 0 if usual[mark] >= _LEAP else _LEAP
+        if same < enough:
+            same += 1
             count -= 1
-            place = after
+            place += stride
+            add(mark)
             continue
         most = min(count, (end - place) // stride)
-        near = min(most, reach[mark])
-        number = 1 + raw[after : place + near * stride : stride].find(_OTHER[mark])
-        if number:
-            reach[mark] = min(2 * number + _REACH, _LONGEST_REACH)
-        else:
-            number = near
-            reach[mark] = min(4 * near, _LONGEST_REACH)
-        add(_RUNS[mark] * number)
+        near = min(most, max(2 * usual[mark], _LEAST_REACH), _LONGEST_REACH)
+        if not near:
+            break
+        number = 1 + raw[place + stride : place + near * stride : stride].find(_OTHER[mark]) or near
+        usual[mark] = 2 * near if number == near < most else number
+        marks += _RUNS[mark] * number
         count -= number
         place += number * stride
-    return b"".join(found), place
+    if place > end:  # the last one is not whole
+        del marks[-1]
+        place -= stride
+    return bytes(marks), place

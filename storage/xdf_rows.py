@@ -14,6 +14,7 @@ from storage.xdf_marks import STAMP_BYTES, Marks
 Float64 = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
+_FEW_LENGTHS: Final = 16  # of runs, that are worth to be told one after the other
 _SHORT_RUN: Final = 64  # omitted stamps in a row that are told for many runs at once
 _SCRATCH: Final = 96 << 10  # bytes; larger pieces of memory are fetched from the system anew each time, which is slow
 
@@ -93,6 +94,13 @@ def _fill(stamps: Float64, given: Indices, interval_s: float) -> None:
             if step > 1:
                 _count_on_each(stamps[first : first + (end - begin) * step].reshape(-1, step), interval_s)
         return
+    # Small numbers are sorted faster.
+    order = np.argsort(steps.astype(np.uint16) if steps.max() < 1 << 16 else steps, kind="stable")
+    edges = np.flatnonzero(np.diff(steps[order])) + 1
+    if len(edges) <= max(_FEW_LENGTHS, len(steps) // _FEW_LENGTHS):
+        for begin, end in zip([0, *edges.tolist()], [*edges.tolist(), len(steps)], strict=True):
+            _count_on_behind(stamps, given[order[begin:end]], int(steps[order[begin]]), interval_s)
+        return
     runs = steps - 1
     is_short = runs <= _SHORT_RUN
     if np.count_nonzero(is_short & (runs > 0)) < 2 * _SHORT_RUN:  # a step for all costs as much as a few in turn
@@ -108,6 +116,20 @@ def _fill(stamps: Float64, given: Indices, interval_s: float) -> None:
         going = int(np.searchsorted(-lengths, -step, side="right"))
         now = now[:going] + interval_s
         stamps[begins[:going] + step] = now
+
+
+def _count_on_behind(stamps: Float64, given: Indices, steps: int, interval_s: float) -> None:
+    """Fill in the ``steps`` - 1 stamps behind each given one."""
+    if len(given) > steps:
+        now = stamps[given]
+        for step in range(1, steps):
+            now = now + interval_s
+            stamps[given + step] = now
+    elif steps > 1:
+        places = given[:, np.newaxis] + np.arange(steps)
+        rows = np.full(places.shape, interval_s)
+        rows[:, 0] = stamps[given]
+        stamps[places] = np.add.accumulate(rows, axis=1)
 
 
 def _count_on_each(stamps: Float64, interval_s: float) -> None:
