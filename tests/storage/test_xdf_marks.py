@@ -63,7 +63,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.randoms(use_true_random=False))
+@given(st.integers(0, 2**32 - 1).map(Random))
 def test_marks_are_those_of_a_loop(tmp_path: Path, way: None, random: Random) -> None:
     layouts = [(random.choice([1, 2, 4, 12, 40]), Random(random.random())) for _ in range(random.randrange(1, 4))]
     habits: Habits = {}
@@ -100,7 +100,7 @@ def test_marks_are_those_of_a_loop(tmp_path: Path, way: None, random: Random) ->
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.randoms(use_true_random=False))
+@given(st.integers(0, 2**32 - 1).map(Random))
 def test_whole_samples_are_those_of_a_loop(random: Random) -> None:
     size, count, pattern = random.choice([0, 1, 3, 50]), random.choice([1, 2, 30, 500]), stamped_pattern(random)
     body = body_of(random, [next(pattern) for _ in range(count)], size)

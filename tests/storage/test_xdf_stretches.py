@@ -106,7 +106,7 @@ def one_by_one(read: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.randoms(use_true_random=False), st.sampled_from([1, 50, 1_000, 1 << 20]))
+@given(st.integers(0, 2**32 - 1).map(Random), st.sampled_from([1, 50, 1_000, 1 << 20]))
 def test_stretches_and_blocks_give_what_chunks_one_by_one_give(
     tmp_path: Path, eager: None, monkeypatch: pytest.MonkeyPatch, random: Random, block_bytes: int
 ) -> None:
