@@ -33,6 +33,11 @@ PARAMETERS: Final[dict[str, float]] = {
     "hole_lowest": 0.3,
     "hole_shape": 0.8,
     "peaks": 3,
+    "sides_at_least": 2,
+    "sides_base": 0.5,
+    "sides_size": 0.5,
+    "sides_count": 0.35,
+    "sides_changes": 0.6,
 }
 
 
@@ -167,6 +172,7 @@ def _chain(body: Body, drive: Float64, windows: list[tuple[tuple[int, int, int],
     )
     if int(np.count_nonzero(like_it)) == 1:
         likeness = np.where(like_it, PARAMETERS["alone"], likeness)  # nothing it could be like
+    likeness = _with_other_side(likeness, alike, pool, course, seconds, closure * motion, windows, body)
     worth = likeness * closure
     inside = np.flatnonzero(worth >= PARAMETERS["accept"])
     chosen = _without_overlap([windows[index][0] for index in inside], (worth * motion)[inside])
@@ -178,6 +184,57 @@ def _chain(body: Body, drive: Float64, windows: list[tuple[tuple[int, int, int],
     picked = _with_holes_filled(picked, windows, heights, seconds)
     candidates = tuple(Candidate(*windows[index][0], float(likeness[index]), float(closure[index])) for index in picked)
     return Chain(candidates, float(np.sum((worth * motion)[picked])))
+
+
+def _with_other_side(
+    likeness: Float64,
+    alike: Float64,
+    pool: npt.NDArray[np.intp],
+    course: Float64,
+    seconds: Float64,
+    worth: Float64,
+    windows: list[tuple[tuple[int, int, int], list[int]]],
+    body: Body,
+) -> Float64:
+    """Return the likeness (windows,) also to a second kind of motion, where two kinds take turns: right, left, right.
+
+    Both leave the same pose, go about as far and are about as many, and in most places one follows the other.
+    """
+    accept = PARAMETERS["accept"]
+    ends = np.array([(first, last) for (first, _, last), _ in windows])
+    base = (body.shape[ends[:, 0]] + body.shape[ends[:, 1]]) / 2
+    size = np.linalg.norm(course, axis=1)
+    own = likeness >= accept
+    if int(np.count_nonzero(own)) < PARAMETERS["sides_at_least"]:
+        return likeness
+    far = np.array([np.linalg.norm(body.shape[turn] - base[index]) for index, ((_, turn, _), _) in enumerate(windows)])
+    usual_far = float(np.median(far[own]))
+    near = np.linalg.norm(base - np.median(base[own], axis=0), axis=1) < PARAMETERS["sides_base"] * usual_far
+    as_far = np.abs(np.log(size / np.median(size[own]))) < PARAMETERS["sides_size"]
+    as_long = np.abs(np.log(seconds / np.median(seconds[own]))) < PARAMETERS["tempo_width"] * 2
+    other = ~own & near & as_far & as_long
+    rows = np.flatnonzero(other[pool])
+    if int(np.count_nonzero(other)) < PARAMETERS["sides_at_least"] or not rows.size:
+        return likeness
+    medoid = rows[int(np.argmax((alike[rows] * other) @ worth))]
+    like_it = other & (alike[medoid] > 0.5)
+    if int(np.count_nonzero(like_it)) < PARAMETERS["sides_at_least"]:
+        return likeness
+    template = course[like_it].mean(axis=0)
+    norm = float(np.linalg.norm(template)) + 1e-12
+    ratio = np.linalg.norm(course - template, axis=1) / np.maximum(size, norm)
+    tempo = np.log(seconds / np.median(seconds[like_it]))
+    second = np.exp(-0.5 * (ratio / PARAMETERS["likeness_width"]) ** 2 - 0.5 * (tempo / PARAMETERS["tempo_width"]) ** 2)
+    second = np.where(other, second, 0.0)
+    kinds = np.where(own, 1, np.where(second >= accept, 2, 0))
+    in_order = kinds[kinds > 0]
+    counts = int(np.count_nonzero(in_order == 1)), int(np.count_nonzero(in_order == 2))
+    changes = int(np.count_nonzero(np.diff(in_order)))
+    if max(counts) - min(counts) > max(1, PARAMETERS["sides_count"] * max(counts)):
+        return likeness
+    if changes < PARAMETERS["sides_changes"] * (in_order.size - 1):
+        return likeness
+    return np.maximum(likeness, second)
 
 
 def _closure(body: Body, window: tuple[int, int, int], inner: list[int]) -> float:

@@ -31,6 +31,7 @@ Float64 = npt.NDArray[np.float64]
 #: Faster signals are averaged down to this: a boundary is read from nothing faster than 6 Hz.
 _NATIVE_HZ: Final = 100.0
 _MIN_PRESENT: Final = 0.5
+_SHORTEST_S: Final = 2.0
 #: A gap between samples longer than this is a gap on the common time base.
 _GAP_S: Final = 0.5
 #: Repetitions of 0.7 to 15 s are what is looked for where a channel's weight is decided.
@@ -42,18 +43,24 @@ _LEAST_WEIGHT: Final = 0.02
 _NOISE_RANGE: Final = 4.7
 _ABOVE_NOISE: Final = 2.0
 _DRIFT_HZ: Final = 0.03
-#: Between these parts of its range a rate is at rest.
-_RATE_RESTS: Final = (0.27, 0.73)
-_REST_BINS: Final = 15
+#: What is less aside of its level at rest than this part of its range may be a rate. The level is that of the stillest
+#: part, per cent, of all windows of so many seconds.
+_ASIDE: Final = 0.08
+_STILL_S: Final = 0.5
+_STILLEST: Final = 20
 
 
 @dataclass(frozen=True)
 class _Reduced:
-    """Channels of one signal at no more than 100 Hz; ``group`` (channels,) numbers those whose sizes compare."""
+    """Channels (n, channels) of one signal at no more than 100 Hz.
+
+    ``group`` is the same for signals whose sizes compare; ``counts`` (channels,) is how much each is to count, 0 … 1.
+    """
 
     time_s: Float64
     values: Float64
     group: int
+    counts: Float64
 
 
 def channel_motion(signals: Sequence[MotionSignal]) -> tuple[Body, NativeMotion] | None:
@@ -68,16 +75,18 @@ def channel_motion(signals: Sequence[MotionSignal]) -> tuple[Body, NativeMotion]
     reduced = [part for number, one in enumerate(signals) if (part := _reduced(one, number)) is not None]
     if not reduced:
         return None
+    reduced = _together(reduced)
     time_s, values = _on_one_base(reduced)
     groups = np.concatenate([np.full(part.values.shape[1], part.group) for part in reduced])
+    counts = np.concatenate([part.counts for part in reduced])
     span_s = float(time_s[-1] - time_s[0])
     if not span_s < LONGEST_S:
         raise TakeError(f"The signals span {span_s:.0f} s, longer than a set can be; check their time stamps.")
-    if span_s < 2.0:
+    if span_s < _SHORTEST_S:
         return None
     present = np.isfinite(values)
     enough = np.flatnonzero(present.mean(axis=0) >= _MIN_PRESENT)
-    values, groups, present = values[:, enough], groups[enough], present[:, enough]
+    values, groups, counts, present = values[:, enough], groups[enough], counts[enough], present[:, enough]
     if not enough.size:
         return None
     grid, when, mean, seen = coarse_means(time_s, values, present)
@@ -95,7 +104,7 @@ def channel_motion(signals: Sequence[MotionSignal]) -> tuple[Body, NativeMotion]
     groups, width = groups[kept], width[kept]
     widest = np.array([np.max(width[groups == group]) for group in groups])
     weight = np.array([max(_LEAST_WEIGHT, repetitiveness(column)) for column in coarse[:, kept].T])
-    factor = weight / np.sqrt(width * widest)
+    factor = counts[kept] * weight / np.sqrt(width * widest)
     native = (values[:, kept] - middle[kept]) * factor
     motion = (coarse[:, kept] - middle[kept]) * factor
     centred = motion - np.median(motion, axis=0)
@@ -160,9 +169,10 @@ def _reduced(signal: MotionSignal, number: int) -> _Reduced | None:
     time_s = _mean_in(bins, time_s)
     if signal.kind == "rotation_rate":
         values = _integrated(time_s, values)
-    elif signal.kind == "other":
-        values = _rates_integrated(time_s, values)
-    return _Reduced(time_s, values, number)
+    counts = np.ones(values.shape[1])
+    if signal.kind == "other":
+        values, counts = _told_apart(time_s, values)
+    return _Reduced(time_s, values, number, counts)
 
 
 def _gone(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -228,33 +238,41 @@ def _integrated(time_s: Float64, rates: Float64) -> Float64:
     return np.where(np.isfinite(rates), steady, np.nan)
 
 
-def _rates_integrated(time_s: Float64, values: Float64) -> Float64:
-    """Return channels (n, channels) of which nothing is told, those that look like rates of something integrated.
+def _told_apart(time_s: Float64, values: Float64) -> tuple[Float64, Float64]:
+    """Return channels (n, channels) of which nothing is told, and how much (channels,) each is to count, 0 … 1.
 
-    At rest a rate is in the middle of its range, for what goes out comes back; what it leads to is at one end of its
-    own. An acceleration is in the middle as well, and so is the speed that it leads to: it stays.
+    What goes out from rest and comes back is on one side of its level at rest; a rate of it is as much on either side,
+    and a quarter of a repetition ahead. Rates count little beside others; where there are only rates, those are
+    integrated of which that makes a motion.
     """
+    aside = np.array([_aside(time_s, column) for column in values.T])
+    if bool((aside >= _ASIDE).any()):
+        return values, np.clip(aside / _ASIDE, _LEAST_WEIGHT, 1.0)
     integrals = _integrated(time_s, values)
-    low, high = _RATE_RESTS
-    out = values.copy()
-    for column in range(values.shape[1]):
-        own, integral = _rest_level(values[:, column]), _rest_level(integrals[:, column])
-        if low < own < high and not low < integral < high:
-            out[:, column] = integrals[:, column]
-    return out
+    moves = np.array([_aside(time_s, column) for column in integrals.T]) >= _ASIDE
+    return np.where(moves, integrals, values), np.ones(values.shape[1])
 
 
-def _rest_level(channel: Float64) -> float:
-    """Return where in its range, 0 … 1, a channel (n,) is most of the time."""
-    finite = channel[np.isfinite(channel)]
-    if finite.size < 10:
-        return 0.0
-    low, high = np.percentile(finite, (1, 99))
-    if high <= low:
-        return 0.0
-    counts, edges = np.histogram(finite, bins=_REST_BINS, range=(float(low), float(high)))
-    most = int(np.argmax(counts))
-    return float(((edges[most] + edges[most + 1]) / 2 - low) / (high - low))
+def _aside(time_s: Float64, channel: Float64) -> float:
+    """Return how far a channel (n,) is from its level at rest on average, in parts of its range."""
+    finite = np.isfinite(channel)
+    values = channel[finite]
+    length = max(2, round(_STILL_S * values.size / max(float(time_s[-1] - time_s[0]), 1e-9)))
+    if values.size < 5 * length:
+        return 1.0
+    windows = values[: values.size // length * length].reshape(-1, length)
+    spread = windows.std(axis=1)
+    rest = float(np.median(windows[spread <= np.percentile(spread, _STILLEST)]))
+    low, high = np.percentile(values, (1, 99))
+    return abs(float(values.mean()) - rest) / float(high - low) if high > low else 0.0
+
+
+def _together(parts: list[_Reduced]) -> list[_Reduced]:
+    """Return the parts that run together; the longest alone where they never all do."""
+    from_s, to_s = max(float(part.time_s[0]) for part in parts), min(float(part.time_s[-1]) for part in parts)
+    if to_s - from_s >= _SHORTEST_S:
+        return parts
+    return [max(parts, key=lambda part: float(part.time_s[-1] - part.time_s[0]))]
 
 
 def _on_one_base(parts: list[_Reduced]) -> tuple[Float64, Float64]:
@@ -262,12 +280,9 @@ def _on_one_base(parts: list[_Reduced]) -> tuple[Float64, Float64]:
     if len(parts) == 1:
         return parts[0].time_s, parts[0].values
     rates = [1 / float(np.median(np.diff(part.time_s))) for part in parts]
-    from_s = max(float(part.time_s[0]) for part in parts)
-    to_s = min(float(part.time_s[-1]) for part in parts)
-    if to_s - from_s < 2.0:  # they never run together: the longest is looked at alone
-        longest = max(parts, key=lambda part: float(part.time_s[-1] - part.time_s[0]))
-        return _on_one_base([longest])
-    time_s = from_s + np.arange(int((to_s - from_s) * min(_NATIVE_HZ, max(rates)))) / min(_NATIVE_HZ, max(rates))
+    from_s, to_s = max(float(part.time_s[0]) for part in parts), min(float(part.time_s[-1]) for part in parts)
+    rate_hz = min(_NATIVE_HZ, max(rates))
+    time_s = from_s + np.arange(int((to_s - from_s) * rate_hz)) / rate_hz
     columns = []
     for part in parts:
         after = np.clip(np.searchsorted(part.time_s, time_s), 1, part.time_s.size - 1)
@@ -276,4 +291,4 @@ def _on_one_base(parts: list[_Reduced]) -> tuple[Float64, Float64]:
             seen = np.isfinite(channel)
             there = np.interp(time_s, part.time_s[seen], channel[seen]) if seen.any() else np.full(time_s.size, np.nan)
             columns.append(np.where(gap, np.nan, there))
-    return time_s, np.stack(columns, axis=1)
+    return np.asarray(time_s), np.stack(columns, axis=1)

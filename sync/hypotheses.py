@@ -15,6 +15,10 @@ Float64 = npt.NDArray[np.float64]
 
 #: Parts of a drive signal's range (1st to 99th percentile) by which turning points must differ.
 _HYSTERESES: Final = (0.25, 0.45)
+#: The smallest swing that is looked at, the fewest of them, and how small the usual one must be, in parts of the range.
+_SMALLEST_SWING: Final = 0.03
+_SWINGS: Final = 6
+_MUCH_SMALLER: Final = 0.4
 _DWELL: Final = 0.08
 #: Part of the best score with which a set seen from its other end explains it as well; the second number is for a
 #: count that is not the expected one.
@@ -29,13 +33,15 @@ _PRIOR_WIDTH: Final = 0.15
 _SIDE_AT_LEAST: Final = 2
 _SIDES_TEMPO: Final = 2.0
 _SIDES_GAP: Final = 3.0
-_SIDES_COUNT: Final = 0.35
 
 
 #: All numbers that the choice among hypotheses depends on.
 CHOICE: Final[dict[str, float]] = {
     "hysteresis_low": _HYSTERESES[0],
     "hysteresis_high": _HYSTERESES[1],
+    "smallest_swing": _SMALLEST_SWING,
+    "swings": _SWINGS,
+    "much_smaller": _MUCH_SMALLER,
     "dwell": _DWELL,
     "as_good": _AS_GOOD,
     "nearly_as_good": _NEARLY_AS_GOOD,
@@ -45,7 +51,6 @@ CHOICE: Final[dict[str, float]] = {
     "side_at_least": _SIDE_AT_LEAST,
     "sides_tempo": _SIDES_TEMPO,
     "sides_gap": _SIDES_GAP,
-    "sides_count": _SIDES_COUNT,
 }
 
 
@@ -68,7 +73,7 @@ def hypotheses_of(body: Body, *, upwards_only: bool = False) -> list[Hypothesis]
         for sign in (1.0,) if upwards_only else (1.0, -1.0):
             drive = sign * signal
             # Mostly both say the same.
-            for extremes in {tuple(turning_points(drive, part * float(high - low))): None for part in _HYSTERESES}:
+            for extremes in {tuple(turning_points(drive, part)): None for part in _hystereses(drive, high - low)}:
                 for peaks in range(1, int(PARAMETERS["peaks"]) + 1):
                     chain = best_chain(body, drive, list(extremes), peaks)
                     # A lone motion of several peaks is anything at all.
@@ -77,6 +82,18 @@ def hypotheses_of(body: Body, *, upwards_only: bool = False) -> list[Hypothesis]
                     score = chain.explained + _DWELL * _dwell(drive, chain) - _EXTRA_PEAK * (peaks - 1)
                     found.append(Hypothesis(chain, score))
     return found
+
+
+def _hystereses(drive: Float64, width: float) -> list[float]:
+    """Return by how much turning points of a drive signal (m,) are to differ, in its own unit.
+
+    They are parts of its ``width``; of that of its usual swing as well, where that is much smaller: who walks in, or
+    takes up a load, moves further than any repetition goes.
+    """
+    parts = [part * width for part in _HYSTERESES]
+    swings = np.abs(np.diff(drive[turning_points(drive, _SMALLEST_SWING * width)]))
+    usual = float(np.median(swings)) if swings.size >= _SWINGS else width
+    return [*parts, _HYSTERESES[1] * usual] if usual < _MUCH_SMALLER * width else parts
 
 
 def joined(body: Body, hypotheses: list[Hypothesis]) -> list[Hypothesis]:
@@ -97,7 +114,7 @@ def joined(body: Body, hypotheses: list[Hypothesis]) -> list[Hypothesis]:
             counts = len(left), len(right)
             if max(seconds) > _SIDES_TEMPO * min(seconds) or gap > _SIDES_GAP * max(seconds):
                 continue
-            if max(counts) - min(counts) > max(1, _SIDES_COUNT * max(counts)):
+            if max(counts) - min(counts) > max(1, PARAMETERS["sides_count"] * max(counts)):
                 continue
             part = len(left) / (len(left) + len(right))
             quality = part * (one.score - one.chain.explained) + (1 - part) * (other.score - other.chain.explained)
@@ -110,7 +127,8 @@ def joined(body: Body, hypotheses: list[Hypothesis]) -> list[Hypothesis]:
 def _same_base(body: Body, left: tuple[Candidate, ...], right: tuple[Candidate, ...]) -> float:
     """Return, between 0 and 1, how near the poses are that both sides' repetitions leave and come back to."""
     bases, sizes = [], []
-    for side in (left, right):
+    # The last of the one and the first of the other side: a body drifts over a set.
+    for side in (left[-_SIDE_AT_LEAST:], right[:_SIDE_AT_LEAST]):
         ends = body.shape[[place for one in side for place in (one.first, one.last)]]
         bases.append(np.median(ends, axis=0))
         turns = body.shape[[one.turn for one in side]]
