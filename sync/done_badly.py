@@ -35,7 +35,7 @@ _REST: Final = 1.0
 #: What is doubted: less than this part of the others' way, as many times as long, this much more of the way undone
 #: before it is done. Five per cent more than usual is undone by no unsteady hand; real sets undo one per cent.
 _WHOLE: Final = 0.95
-_SHALLOW: Final = 0.75
+_SHALLOW: Final = 0.77
 _LONG: Final = 1.45
 _UNDONE: Final = 0.05
 #: Coordinates that go less than this part of the widest one's way say nothing about how far it was.

@@ -24,6 +24,10 @@ _MIN_PRESENT: Final = 0.5
 _MISPLACED_M: Final = 0.5
 _MISPLACED_WIDTHS: Final = 3.0
 _SAME_SIGNAL: Final = 0.97
+#: From this part of absent coordinates on they are looked for in the others, so many times.
+_ABSENT_AT_LEAST: Final = 0.002
+_FILLINGS: Final = 2
+_RIDGE: Final = 1e-4
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,44 @@ def body_of(time_s: Float64, positions_m: Float64) -> Body | None:
     if bool(misplaced.any()):
         elsewhere = np.array([np.interp(when, grid, column) for column in misplaced.T.astype(np.float64)]).T > 0
         points = on_grid(grid, when, mean, seen & ~elsewhere)
+        seen = seen & ~elsewhere
     points = relative_to_centroid(points)
+    absent = on_grid(grid, when, (~seen).astype(np.float64), np.ones_like(seen)) > 0.5
+    if float(absent.mean()) > _ABSENT_AT_LEAST:
+        points = relative_to_centroid(_filled_in(points, absent))
     points = smoothed(points)
     centred = points - np.median(points, axis=0)
     speed = np.sqrt(np.mean(np.gradient(points, 1 / COARSE_HZ, axis=0) ** 2, axis=1) * 3)
     return Body(grid + time_s[0], points, centred @ principal(centred, SHAPE_COMPONENTS), speed, columns)
+
+
+def _filled_in(points: Float64, absent: npt.NDArray[np.bool_]) -> Float64:
+    """Return points (m, columns) with what was ``absent``, and is interpolated, read off the other points.
+
+    A body has few ways to move: where a point is there, it is fitted by the first principal components of all others;
+    where it is not, the fit stands in, and what it was wrong by beside the gap.
+    """
+    filled = points.copy()
+    wanting = [point for point in range(points.shape[1] // 3) if bool(absent[:, 3 * point].any())]
+    time = np.arange(len(points))
+    for _ in range(_FILLINGS):
+        mean = filled.mean(axis=0)
+        gram = (filled - mean).T @ (filled - mean)
+        for point in wanting:
+            own = np.arange(3 * point, 3 * point + 3)
+            others = np.delete(np.arange(points.shape[1]), own)
+            there = ~absent[:, own[0]]
+            if float(there.mean()) < _MIN_PRESENT / 2:
+                continue
+            scores = (filled[:, others] - mean[others]) @ _directions(gram[np.ix_(others, others)], SHAPE_COMPONENTS)
+            scores = np.column_stack((scores, np.ones(len(points))))
+            normal = scores[there].T @ scores[there]
+            normal[np.diag_indices_from(normal)] += _RIDGE * float(np.trace(normal)) / len(normal)
+            fit = scores @ np.linalg.solve(normal, scores[there].T @ points[there][:, own])
+            for axis, column in enumerate(own):
+                wrong = np.interp(time, time[there], points[there, column] - fit[there, axis])
+                filled[~there, column] = (fit[:, axis] + wrong)[~there]
+    return filled
 
 
 def coarse_means(
@@ -154,7 +191,11 @@ def drive_signals(body: Body) -> list[Float64]:
 def principal(data: Float64, components: int) -> Float64:
     """Return the directions (columns, components) of largest variance, each with a fixed sign."""
     deviation = data - data.mean(axis=0)
-    _, vectors = np.linalg.eigh(deviation.T @ deviation)
+    return _directions(deviation.T @ deviation, components)
+
+
+def _directions(gram: Float64, components: int) -> Float64:
+    _, vectors = np.linalg.eigh(gram)
     directions = vectors[:, ::-1][:, :components]
     # eigh leaves the sign open: the largest entry is made positive, so that equal data give equal results.
     largest = directions[np.argmax(np.abs(directions), axis=0), np.arange(directions.shape[1])]

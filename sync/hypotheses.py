@@ -33,6 +33,7 @@ _PRIOR_WIDTH: Final = 0.15
 _SIDE_AT_LEAST: Final = 2
 _SIDES_TEMPO: Final = 2.0
 _SIDES_GAP: Final = 3.0
+_SIDES_COUNT: Final = 0.45
 
 
 #: All numbers that the choice among hypotheses depends on.
@@ -51,6 +52,7 @@ CHOICE: Final[dict[str, float]] = {
     "side_at_least": _SIDE_AT_LEAST,
     "sides_tempo": _SIDES_TEMPO,
     "sides_gap": _SIDES_GAP,
+    "blocks_count": _SIDES_COUNT,
 }
 
 
@@ -114,7 +116,7 @@ def joined(body: Body, hypotheses: list[Hypothesis]) -> list[Hypothesis]:
             counts = len(left), len(right)
             if max(seconds) > _SIDES_TEMPO * min(seconds) or gap > _SIDES_GAP * max(seconds):
                 continue
-            if max(counts) - min(counts) > max(1, PARAMETERS["sides_count"] * max(counts)):
+            if max(counts) - min(counts) > max(1, _SIDES_COUNT * max(counts)):
                 continue
             part = len(left) / (len(left) + len(right))
             quality = part * (one.score - one.chain.explained) + (1 - part) * (other.score - other.chain.explained)

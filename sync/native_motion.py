@@ -41,17 +41,13 @@ class NativeMotion:
         return np.asarray(np.mean(seen[:, ever], axis=1)) if ever.any() else np.zeros(len(self.time_s))
 
     def _filled(self, body: Body, time_s: Float64, part: Float64) -> Float64:
-        filled = np.empty_like(part)
-        for column in range(part.shape[1]):
-            seen = np.isfinite(part[:, column])
-            filled[:, column] = np.interp(time_s, time_s[seen], part[seen, column]) if bool(seen.any()) else np.nan
         coarse = np.stack([np.interp(time_s, body.time_s, column) for column in body.motion.T], axis=1)
+        missing = np.isnan(part)
         if not self.of_points:
-            absent = np.isnan(filled[0])
-            filled[:, absent] = coarse[:, absent]
-            return filled
-        absent = np.isnan(filled[0]).reshape(-1, 3).any(axis=1)
-        points = filled.reshape(len(time_s), -1, 3)
-        relative = points - points[:, ~absent].mean(axis=1, keepdims=True)
-        relative[:, absent] = coarse.reshape(points.shape)[:, absent]
-        return np.asarray(relative.reshape(part.shape))
+            return np.where(missing, coarse, part)
+        points, known = part.reshape(len(time_s), -1, 3), coarse.reshape(len(time_s), -1, 3)
+        there = ~np.isnan(points).any(axis=2, keepdims=True)
+        # The centroid of all points, from those that are there and where they should be.
+        count = np.maximum(there.sum(axis=1, keepdims=True), 1)
+        centroid = np.where(there, points - known, 0.0).sum(axis=1, keepdims=True) / count
+        return np.asarray(np.where(there, points - centroid, known).reshape(part.shape))
