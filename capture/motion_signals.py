@@ -28,6 +28,8 @@ _COMPUTED: Final = re.compile(r"(?i).*(angles?|moments?|powers?|forces?|grf|grm|
 _ANGLES: Final = re.compile(r"(?i).*angles?\d*")
 #: Fewer points say too little about their own middle.
 _FEWEST_POINTS: Final = 3
+#: A point further than this, in whatever unit, is none.
+_FARTHEST: Final = 1e12
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def signals_of_points(
     notes: list[str] = []
     if real:
         picked = positions[:, real].astype(np.float64)
-        picked[~(picked != 0).any(axis=2)] = np.nan
+        picked[~(picked != 0).any(axis=2) | ~(np.abs(picked) < _FARTHEST).all(axis=2)] = np.nan
         ever = np.asarray(np.isfinite(picked).any(axis=(0, 2)))
         picked = picked[:, ever]
         factor = LENGTHS.get(unit.strip().lower())
@@ -180,5 +182,6 @@ def _says_something(table: Columns, column: int) -> bool:
     values = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     if values.size < 10 or values.min() == values.max():
         return False
-    steps = np.diff(values[: 2**16].astype(np.float64))
-    return not (float(np.ptp(steps)) <= 1e-9 * abs(float(steps[0])) and steps[0] != 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = np.diff(values[: 2**16].astype(np.float64))
+        return not (float(np.ptp(steps)) <= 1e-9 * abs(float(steps[0])) and steps[0] != 0)

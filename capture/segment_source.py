@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from capture.motion_signals import Columns, check_patterns, chosen, signals_of, signals_of_points
 from lab.aligned import AlignedStream
@@ -17,7 +18,8 @@ from lab.motion_signal import MotionSignal
 #: Streams that are no motion; they are looked at only if they are named.
 NO_MOTION: Final = frozenset({"eeg", "markers", "heartrate", "breathrate", "audio", "video", "videoraw", "gaze", "ppg"})
 _SLOWEST_HZ: Final = 4.0
-_MOST_SAMPLES: Final = 2**31
+#: A column that fills less than this part of the rows is of a slower sensor.
+_SPARSE: Final = 0.6
 
 
 @dataclass(frozen=True)
@@ -111,18 +113,32 @@ def _from_csv(request: SegmentRequest) -> SegmentSource:
     for group in groups:
         wanted = set(chosen([table.columns[column] for column in group.columns], request.columns))
         columns = [column for place, column in enumerate(group.columns) if place in wanted]
-        if not columns:
-            continue
-        more, said = signals_of(
-            Columns(
-                request.place.name,
-                group.time_s,
-                table.values[group.rows][:, columns],
-                tuple(table.columns[column] for column in columns),
+        for rows, own in _by_rows(table.values, group.rows, columns):
+            more, said = signals_of(
+                Columns(
+                    request.place.name,
+                    group.time_s[rows],
+                    table.values[group.rows[rows]][:, own],
+                    tuple(table.columns[column] for column in own),
+                )
             )
-        )
-        signals, notes = signals + more, notes + said
+            signals, notes = signals + more, notes + said
     return SegmentSource(tuple(signals), clock, tuple(notes))
+
+
+def _by_rows(
+    values: npt.NDArray[np.float64], rows: npt.NDArray[np.intp], columns: Sequence[int]
+) -> list[tuple[npt.NDArray[np.intp], list[int]]]:
+    """Return columns together with the places in ``rows`` that they fill: a slow sensor beside a fast one fills few."""
+    groups: dict[bytes, tuple[npt.NDArray[np.intp], list[int]]] = {}
+    for column in columns:
+        there = np.isfinite(values[rows, column])
+        sparse = 0 < np.count_nonzero(there) < _SPARSE * there.size
+        key = there.tobytes() if sparse else b""
+        if key not in groups:
+            groups[key] = (np.flatnonzero(there) if sparse else np.arange(rows.size), [])
+        groups[key][1].append(column)
+    return list(groups.values())
 
 
 def _from_xdf(request: SegmentRequest) -> SegmentSource:

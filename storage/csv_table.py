@@ -23,7 +23,9 @@ _MAX_CELLS: Final = 2**28
 _LOOKED_AT: Final = 256 * 1024
 #: Lines of anything else that may stand above the table.
 _MAX_PREAMBLE: Final = 60
-_DELIMITERS: Final = (",", ";", "\t")
+_DELIMITERS: Final = (",", ";", "\t", r"\s+")
+#: Larger numbers are those of no sensor, and would overflow where they are squared.
+_LARGEST: Final = 1e100
 _ADVICE: Final = "export it as a plain table of numbers with a header row"
 
 
@@ -79,15 +81,15 @@ def _head(path: Path) -> tuple[str, int]:
 
 def _layout(lines: list[str], path: Path) -> tuple[str, int, bool]:
     """Return what parts the cells, the index of the first row of numbers, and whether decimals have a comma."""
-    best: tuple[int, str, int, bool] | None = None
+    best: tuple[tuple[float, int], str, int, bool] | None = None
     for delimiter in _DELIMITERS:
         for comma in (False, True) if delimiter != "," else (False,):
             rows = [_numeric(line, delimiter, comma=comma) for line in lines[: _MAX_PREAMBLE + 20]]
-            for first, width in enumerate(rows[: _MAX_PREAMBLE + 1]):
+            for first, (width, share) in enumerate(rows[: _MAX_PREAMBLE + 1]):
                 # The table is where as many cells follow in each of the next lines.
-                if width and all(other in (width, None) for other in rows[first : first + 3]):
-                    if best is None or width > best[0]:
-                        best = (width, delimiter, first, comma)
+                if width > 0 and all(other in (width, -1) for other, _ in rows[first : first + 3]):
+                    if best is None or (share, width) > best[0]:
+                        best = ((share, width), delimiter, first, comma)
                     break
     if best is None:
         raise FileFormatError(f"{path} holds no table of numbers (looked at its first lines); {_ADVICE}")
@@ -95,11 +97,21 @@ def _layout(lines: list[str], path: Path) -> tuple[str, int, bool]:
     return delimiter, first, comma
 
 
-def _numeric(line: str, delimiter: str, *, comma: bool) -> int | None:
-    """Return the count of cells of a line that begins a table: 0 if it is none, None if it is blank."""
+def _cells(line: str, delimiter: str) -> list[str]:
+    """Return the cells of a line."""
+    if len(delimiter) > 1:
+        return line.split()
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+
+
+def _numeric(line: str, delimiter: str, *, comma: bool) -> tuple[int, float]:
+    """Return the count of cells of a line of a table and the part of them that are numbers; 0 if less than half are.
+
+    The count is -1 for a blank line.
+    """
     if not line.strip():
-        return None
-    cells = [cell.strip().strip('"') for cell in line.rstrip("\r\n").split(delimiter)]
+        return -1, 0.0
+    cells = _cells(line.rstrip("\r\n"), delimiter)
     numbers = 0
     for cell in cells:
         try:
@@ -108,14 +120,14 @@ def _numeric(line: str, delimiter: str, *, comma: bool) -> int | None:
             continue
         numbers += 1
     filled = sum(1 for cell in cells if cell)
-    return len(cells) if numbers and 2 * numbers >= filled else 0
+    return (len(cells), numbers / filled) if numbers and 2 * numbers >= filled else (0, 0.0)
 
 
 def _names(lines: list[str], first: int, delimiter: str) -> tuple[list[str], int]:
     """Return the columns' names, and how many lines stand above the first row."""
-    width = len(next(csv.reader([lines[first]], delimiter=delimiter)))
+    width = len(_cells(lines[first], delimiter))
     above = next((line for line in reversed(lines[:first]) if line.strip()), "")
-    names = [cell.strip() for cell in next(csv.reader([above.lstrip("#% ")], delimiter=delimiter), [])]
+    names = _cells(above.lstrip("#% "), delimiter) if above else []
     if above and len(names) == width + 1 and not names[-1]:
         names = names[:-1]
     if len(names) != width:
@@ -171,7 +183,7 @@ def _table(frame: pd.DataFrame, names: list[str], path: Path) -> CsvTable:
                 continue
             column = numbers
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        columns.append(np.where(np.isfinite(values), values, np.nan))
+        columns.append(np.where(np.abs(values) < _LARGEST, values, np.nan))
         kept.append(name)
     if not columns:
         raise FileFormatError(f"{path} has no column of numbers; {_ADVICE}")

@@ -32,6 +32,8 @@ Float64 = npt.NDArray[np.float64]
 _NATIVE_HZ: Final = 100.0
 _MIN_PRESENT: Final = 0.5
 _SHORTEST_S: Final = 2.0
+#: What is larger is of no sensor, and would overflow where it is squared.
+_LARGEST: Final = 1e100
 #: A gap between samples longer than this is a gap on the common time base.
 _GAP_S: Final = 0.5
 #: Repetitions of 0.7 to 15 s are what is looked for where a channel's weight is decided.
@@ -155,7 +157,7 @@ def _reduced(signal: MotionSignal, number: int) -> _Reduced | None:
     columns = []
     for column in range(signal.values.shape[1]):  # one after the other: an hour of sixteen muscles is much
         channel = signal.values[usable, column].astype(np.float64)
-        channel[gone | ~np.isfinite(channel)] = np.nan
+        channel[gone | ~(np.abs(channel) < _LARGEST)] = np.nan
         if np.count_nonzero(np.isfinite(channel)) < _MIN_PRESENT * channel.size:
             continue
         if signal.kind == "emg":

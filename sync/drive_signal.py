@@ -109,7 +109,7 @@ def _filled_in(points: Float64, absent: npt.NDArray[np.bool_]) -> Float64:
             for axis, column in enumerate(own):
                 wrong = np.interp(time, time[there], points[there, column] - fit[there, axis])
                 filled[~there, column] = (fit[:, axis] + wrong)[~there]
-    return filled
+    return np.asarray(filled)
 
 
 def coarse_means(
