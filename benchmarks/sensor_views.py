@@ -45,15 +45,15 @@ def _frames(joints_m: np.ndarray, name: str) -> np.ndarray:
     return np.stack((along, beside, np.cross(along, beside)), axis=2)
 
 
-def positions(athlete: Athlete, seed: int, rate_hz: float = 100.0, noise_m: float = 3e-4) -> list[MotionSignal]:
+def positions(athlete: Athlete, _action: str, seed: int) -> list[MotionSignal]:
     """Return optical MoCap."""
-    time_s = _times(athlete, rate_hz)
+    time_s = _times(athlete, 100.0)
     joints_m = athlete.joints_m(time_s)
-    joints_m = joints_m + np.random.default_rng(seed).normal(0.0, noise_m, joints_m.shape)
+    joints_m = joints_m + np.random.default_rng(seed).normal(0.0, 3e-4, joints_m.shape)
     return [MotionSignal("pose", "positions", time_s, joints_m.reshape(len(time_s), -1), ())]
 
 
-def depth_camera(athlete: Athlete, seed: int) -> list[MotionSignal]:
+def depth_camera(athlete: Athlete, _action: str, seed: int) -> list[MotionSignal]:
     """Return a skeleton at 30 Hz: 1.5 cm noise, half of it slow, lost frames, and limbs mistaken for a moment."""
     rng = np.random.default_rng([seed, 1])
     time_s = np.sort(_times(athlete, 30.0) + rng.uniform(0, 0.008, len(_times(athlete, 30.0))))
@@ -90,7 +90,7 @@ def _inertial(athlete: Athlete, seed: int, names: tuple[str, ...], rate_hz: floa
     return time_s, accelerations, rates
 
 
-def five_inertial_units(athlete: Athlete, seed: int) -> list[MotionSignal]:
+def five_inertial_units(athlete: Athlete, _action: str, seed: int) -> list[MotionSignal]:
     """Return five units at 25 Hz, accelerometer and gyroscope, in m/s2 and degrees a second."""
     time_s, accelerations, rates = _inertial(athlete, seed, _FIVE, 25.0)
     return [
@@ -99,19 +99,19 @@ def five_inertial_units(athlete: Athlete, seed: int) -> list[MotionSignal]:
     ]
 
 
-def unnamed_inertial_units(athlete: Athlete, seed: int) -> list[MotionSignal]:
+def unnamed_inertial_units(athlete: Athlete, action: str, seed: int) -> list[MotionSignal]:
     """Return the same five, of which nothing says what their thirty columns are."""
-    parts = five_inertial_units(athlete, seed)
+    parts = five_inertial_units(athlete, action, seed)
     return [MotionSignal("file", "other", parts[0].time_s, np.concatenate([one.values for one in parts], axis=1), ())]
 
 
-def wrist_accelerometer(athlete: Athlete, seed: int) -> list[MotionSignal]:
+def wrist_accelerometer(athlete: Athlete, _action: str, seed: int) -> list[MotionSignal]:
     """Return the accelerometer of a watch on the right wrist at 50 Hz, in g."""
     time_s, accelerations, _ = _inertial(athlete, seed, ("right forearm",), 50.0)
     return [MotionSignal("watch", "acceleration", time_s, accelerations[0] / 9.81, ())]
 
 
-def joint_angles(athlete: Athlete, seed: int) -> list[MotionSignal]:
+def joint_angles(athlete: Athlete, _action: str, seed: int) -> list[MotionSignal]:
     """Return the orientation of seven segments as Euler angles in degrees at 50 Hz, which flip."""
     rng = np.random.default_rng([seed, 3])
     time_s = _times(athlete, 50.0)
@@ -124,7 +124,7 @@ def joint_angles(athlete: Athlete, seed: int) -> list[MotionSignal]:
     return [MotionSignal("angles", "angle", time_s, np.concatenate(columns, axis=1), ())]
 
 
-def goniometer(athlete: Athlete, seed: int) -> list[MotionSignal]:
+def goniometer(athlete: Athlete, _action: str, seed: int) -> list[MotionSignal]:
     """Return the joint that moves most (elbow, knee, hip or shoulder, right) at 1,000 Hz, in counts, upside down."""
     rng = np.random.default_rng([seed, 4])
     time_s = _times(athlete, 1000.0)
@@ -140,13 +140,12 @@ def goniometer(athlete: Athlete, seed: int) -> list[MotionSignal]:
     return [MotionSignal("goniometer", "other", time_s, np.round(counts)[:, None], ())]
 
 
-def muscles(athlete: Athlete, seed: int) -> list[MotionSignal]:
+def muscles(athlete: Athlete, action: str, seed: int) -> list[MotionSignal]:
     """Return raw sEMG of the action's target muscles at 1,000 Hz."""
     from scipy.signal import butter, sosfilt
 
     rng = np.random.default_rng([seed, 5])
     time_s = _times(athlete, 1000.0)
-    action = athlete.action
     labels = labels_of(action)
     wanted = [place for place, label in enumerate(labels) if any(muscle in label for muscle in ACTIONS[action].targets)]
     white = rng.standard_normal((len(time_s), len(wanted)))
@@ -155,7 +154,7 @@ def muscles(athlete: Athlete, seed: int) -> list[MotionSignal]:
     return [MotionSignal("emg", "emg", time_s, values, tuple(labels[place] for place in wanted))]
 
 
-SENSORS: Final[dict[str, Callable[[Athlete, int], list[MotionSignal]]]] = {
+SENSORS: Final[dict[str, Callable[[Athlete, str, int], list[MotionSignal]]]] = {
     "optical positions": positions,
     "depth camera, 30 Hz": depth_camera,
     "joint angles that flip": joint_angles,

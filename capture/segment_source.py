@@ -16,7 +16,9 @@ from lab.errors import RequestError
 from lab.motion_signal import MotionSignal
 
 #: Streams that are no motion; they are looked at only if they are named.
-NO_MOTION: Final = frozenset({"eeg", "markers", "heartrate", "breathrate", "audio", "video", "videoraw", "gaze", "ppg"})
+NO_MOTION: Final = frozenset(
+    ("eeg", "markers", "heartrate", "breathrate", "audio", "video", "videoraw", "videoexternal", "gaze", "ppg")
+)
 _SLOWEST_HZ: Final = 4.0
 #: A column that fills less than this part of the rows is of a slower sensor.
 _SPARSE: Final = 0.6

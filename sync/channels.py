@@ -44,12 +44,15 @@ _LEAST_WEIGHT: Final = 0.02
 #: how many times that it must be to be kept.
 _NOISE_RANGE: Final = 4.7
 _ABOVE_NOISE: Final = 2.0
+#: A sample so many standard deviations of the noise away from the middle one of three is a spike.
+_SPIKE: Final = 6.0
 _DRIFT_HZ: Final = 0.03
 #: What is less aside of its level at rest than this part of its range may be a rate. The level is that of the stillest
 #: part, per cent, of all windows of so many seconds.
 _ASIDE: Final = 0.08
 _STILL_S: Final = 0.5
 _STILLEST: Final = 20
+_STEADY: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -185,14 +188,15 @@ def _gone(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 
 def _despiked(channel: Float64, kind: str) -> Float64:
-    """Return a channel (n,) less what is a single sample's alone."""
+    """Return a channel (n,) without single samples that are far from both neighbours."""
     if kind == "emg" or channel.size < 3:
         return channel
     middle = np.maximum(
         np.minimum(channel[:-2], channel[1:-1]),
         np.minimum(np.maximum(channel[:-2], channel[1:-1]), channel[2:]),
     )
-    inner = np.where(np.isnan(middle), channel[1:-1], middle)
+    far = np.abs(channel[1:-1] - middle) > _SPIKE * _noise(channel[np.isfinite(channel)])
+    inner = np.where(far, middle, channel[1:-1])
     return np.concatenate((channel[:1], inner, channel[-1:]))
 
 
@@ -252,7 +256,15 @@ def _told_apart(time_s: Float64, values: Float64) -> tuple[Float64, Float64]:
         return values, np.clip(aside / _ASIDE, _LEAST_WEIGHT, 1.0)
     integrals = _integrated(time_s, values)
     moves = np.array([_aside(time_s, column) for column in integrals.T]) >= _ASIDE
+    moves &= np.array([_steadiness(column) for column in values.T]) > _STEADY  # the sum of noise wanders as well
     return np.where(moves, integrals, values), np.ones(values.shape[1])
+
+
+def _steadiness(channel: Float64) -> float:
+    """Return how alike neighbours of a channel (n,) are: 0 for white noise, 1 for what changes slowly."""
+    values = channel[np.isfinite(channel)]
+    spread = float(np.var(values)) if values.size > 2 else 0.0
+    return 1 - float(np.mean(np.diff(values) ** 2)) / (2 * spread) if spread > 0 else 0.0
 
 
 def _aside(time_s: Float64, channel: Float64) -> float:

@@ -26,6 +26,8 @@ SEGMENTER: Final = "closed motions 3"
 #: Below this the body stands still or fidgets: root mean square motion of all points in metres. Fidgets of the virtual
 #: athlete reach 0.018, the smallest of ten real exercises 0.046.
 _STILL_M: Final = 0.025
+#: Below this likeness and closure, in the median, a set may be no set: motion without any plan is hardly above it.
+_ALIKE: Final = 0.55
 
 
 def find_repetitions(
@@ -79,6 +81,9 @@ def repetitions_of(
     as_expected = expected is None or len(candidates) == expected
     if rival_of(best, hypotheses, as_expected=as_expected) is not None:
         doubts.append("each repetition could as well begin where it now turns")
+    sure = [candidate.likeness * candidate.closure for candidate in candidates]
+    if len(candidates) > 1 and float(np.median(sure)) < _ALIKE:
+        doubts.append("the repetitions are little alike: they may be none")
     return segmentation(refined(body, native, candidates, of_muscles=of_muscles), expected, tuple(doubts))
 
 
@@ -87,5 +92,12 @@ def segmentation(repetitions: tuple[Repetition, ...], expected: int | None, doub
     found = len(repetitions)
     if expected is not None and found != expected:
         doubts = (f"{found} repetitions found where {expected} were expected", *doubts)
-    parameters = {**PARAMETERS, "coarse_hz": COARSE_HZ, "smooth_hz": SMOOTH_HZ, "still_m": _STILL_M, **CHOICE}
+    parameters = {
+        **PARAMETERS,
+        "coarse_hz": COARSE_HZ,
+        "smooth_hz": SMOOTH_HZ,
+        "still_m": _STILL_M,
+        "alike": _ALIKE,
+        **CHOICE,
+    }
     return Segmentation(repetitions, expected, SEGMENTER, parameters, doubts)
