@@ -82,7 +82,7 @@ def metres(positions: Float64) -> tuple[float, str]:
         return 1.0, "metres"
     relative = seen - np.nanmedian(seen, axis=1, keepdims=True)
     size = float(np.nanmedian(np.linalg.norm(relative, axis=2)))
-    for factor, unit, least in ((1e-3, "millimetres", 30.0), (1e-2, "centimetres", 3.0)):
+    for factor, unit, least in ((1e-3, "millimetres", 120.0), (1e-2, "centimetres", 3.0)):
         if size > least:
             return factor, unit
     return 1.0, "metres"
