@@ -33,6 +33,9 @@ PARAMETERS: Final[dict[str, float]] = {
     "hole_lowest": 0.3,
     "hole_shape": 0.8,
     "peaks": 3,
+    "trend_at_least": 5,
+    "trend_explains": 0.5,
+    "trend_limit": 0.9,
     "sides_at_least": 2,
     "sides_base": 0.5,
     "sides_size": 0.5,
@@ -164,7 +167,10 @@ def _chain(body: Body, drive: Float64, windows: list[tuple[tuple[int, int, int],
     medoid = int(np.argmax(alike @ (closure * motion)))
     like_it = alike[medoid] > 0.5
     template = course[like_it].mean(axis=0)
-    tempo = np.log(seconds / np.median(seconds[like_it]))
+    when = np.array([turn / COARSE_HZ for (_, turn, _), _ in windows])
+    usual, trend = _usual_tempo(when, np.log(seconds), like_it)
+    # Either will do: a set may become slower all along, or only seem to.
+    tempo = np.minimum(np.abs(np.log(seconds) - usual), np.abs(np.log(seconds) - trend))
     norm = float(np.linalg.norm(template)) + 1e-12
     ratio = np.linalg.norm(course - template, axis=1) / np.maximum(size, norm)
     likeness = np.exp(
@@ -184,6 +190,23 @@ def _chain(body: Body, drive: Float64, windows: list[tuple[tuple[int, int, int],
     picked = _with_holes_filled(picked, windows, heights, seconds)
     candidates = tuple(Candidate(*windows[index][0], float(likeness[index]), float(closure[index])) for index in picked)
     return Chain(candidates, float(np.sum((worth * motion)[picked])))
+
+
+def _usual_tempo(when_s: Float64, log_s: Float64, like_it: npt.NDArray[np.bool_]) -> tuple[float, Float64]:
+    """Return how long, as a logarithm, repetitions take: the median of those in ``like_it``, and their trend.
+
+    The trend (windows,) is what those at other times may be expected to take where they become longer or shorter all
+    along; it has limits, and is the median where it explains little.
+    """
+    middle = float(np.median(log_s[like_it]))
+    flat = np.full(log_s.size, middle)
+    if int(np.count_nonzero(like_it)) < PARAMETERS["trend_at_least"]:
+        return middle, flat
+    slope, level = np.polyfit(when_s[like_it], log_s[like_it], 1)
+    trend = slope * when_s + level
+    if float(np.std((log_s - trend)[like_it])) > PARAMETERS["trend_explains"] * float(np.std(log_s[like_it])):
+        return middle, flat
+    return middle, np.clip(trend, middle - PARAMETERS["trend_limit"], middle + PARAMETERS["trend_limit"])
 
 
 def _with_other_side(

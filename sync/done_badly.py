@@ -29,7 +29,7 @@ _SHAPE_AT_ENDS: Final = 0.9
 _FAR_AT_ENDS: Final = 0.4
 _CLOSED: Final = 0.5
 #: How long a motion between others, and the rest beside one at the ends, may be, in their typical length.
-_LONGEST: Final = 2.2
+_LONGEST: Final = 3.2
 _REST: Final = 1.0
 
 #: What is doubted: less than this part of the others' way, as many times as long, this much more of the way undone

@@ -20,6 +20,9 @@ _SMALLEST_SWING: Final = 0.03
 _SWINGS: Final = 6
 _MUCH_SMALLER: Final = 0.4
 _DWELL: Final = 0.08
+#: What half a repetition outside the set takes off, and how near to a pose, in parts of the way, one is.
+_HALF_OUTSIDE: Final = 0.10
+_NEAR: Final = 0.35
 #: Part of the best score with which a set seen from its other end explains it as well; the second number is for a
 #: count that is not the expected one.
 _AS_GOOD: Final = 0.95
@@ -31,7 +34,7 @@ _PRIOR_WIDTH: Final = 0.15
 #: One side's part of a set in which the sides take turns: repetitions at least, how much longer the other side's may
 #: take, the rest between them in repetitions, and by what part of the larger count they may differ.
 _SIDE_AT_LEAST: Final = 2
-_SIDES_TEMPO: Final = 2.0
+_SIDES_TEMPO: Final = 2.5
 _SIDES_GAP: Final = 3.0
 _SIDES_COUNT: Final = 0.45
 
@@ -44,6 +47,8 @@ CHOICE: Final[dict[str, float]] = {
     "swings": _SWINGS,
     "much_smaller": _MUCH_SMALLER,
     "dwell": _DWELL,
+    "half_outside": _HALF_OUTSIDE,
+    "near": _NEAR,
     "as_good": _AS_GOOD,
     "nearly_as_good": _NEARLY_AS_GOOD,
     "extra_peak": _EXTRA_PEAK,
@@ -82,6 +87,7 @@ def hypotheses_of(body: Body, *, upwards_only: bool = False) -> list[Hypothesis]
                     if chain is None or len(chain.candidates) < (1 if peaks == 1 else 2):
                         continue
                     score = chain.explained + _DWELL * _dwell(drive, chain) - _EXTRA_PEAK * (peaks - 1)
+                    score -= _HALF_OUTSIDE * _half_outside(body, chain)
                     found.append(Hypothesis(chain, score))
     return found
 
@@ -172,6 +178,27 @@ def _dwell(drive: Float64, chain: Chain) -> float:
     turn = float(np.median([drive[candidate.turn] for candidate in chain.candidates]))
     height = (drive[first : last + 1] - base) / (turn - base)
     return float(np.mean(height < 0.25) - np.mean(height > 0.75))
+
+
+def _half_outside(body: Body, chain: Chain) -> float:
+    """Return for how many of both ends, 0, 0.5 or 1, half a repetition lies outside the set.
+
+    Seen from its other end a set begins with the way from the turn to the base, which belongs to none: before it last
+    left the base, the body was at the turn. However long it rests anywhere says nothing of that.
+    """
+    candidates = chain.candidates
+    base = np.median(body.shape[[place for one in candidates for place in (one.first, one.last)]], axis=0)
+    turn = np.median(body.shape[[one.turn for one in candidates]], axis=0)
+    size = float(np.linalg.norm(turn - base)) + 1e-12
+    length = max(one.last - one.first for one in candidates)
+    outside = 0.0
+    for poses in (body.shape[: candidates[0].first][::-1], body.shape[candidates[-1].last + 1 :]):
+        away = np.flatnonzero(np.linalg.norm(poses - base, axis=1) > _NEAR * size)
+        if not away.size:
+            continue
+        before = poses[away[0] : away[0] + length]
+        outside += 0.5 * bool((np.linalg.norm(before - turn, axis=1) < _NEAR * size).any())
+    return outside
 
 
 def prior(hypothesis: Hypothesis, expected: int | None) -> float:
