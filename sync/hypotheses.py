@@ -63,10 +63,14 @@ CHOICE: Final[dict[str, float]] = {
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A chain, and how good an explanation of all motion it is."""
+    """A chain, and how good an explanation of all motion it is.
+
+    ``taken_off`` is what the score is less by for half a repetition outside the set.
+    """
 
     chain: Chain
     score: float
+    taken_off: float = 0.0
 
 
 def hypotheses_of(body: Body, *, upwards_only: bool = False) -> list[Hypothesis]:
@@ -87,8 +91,8 @@ def hypotheses_of(body: Body, *, upwards_only: bool = False) -> list[Hypothesis]
                     if chain is None or len(chain.candidates) < (1 if peaks == 1 else 2):
                         continue
                     score = chain.explained + _DWELL * _dwell(drive, chain) - _EXTRA_PEAK * (peaks - 1)
-                    score -= _HALF_OUTSIDE * _half_outside(body, chain)
-                    found.append(Hypothesis(chain, score))
+                    taken_off = _HALF_OUTSIDE * _half_outside(body, chain)
+                    found.append(Hypothesis(chain, score - taken_off, taken_off))
     return found
 
 
@@ -128,7 +132,8 @@ def joined(body: Body, hypotheses: list[Hypothesis]) -> list[Hypothesis]:
             quality = part * (one.score - one.chain.explained) + (1 - part) * (other.score - other.chain.explained)
             explained = one.chain.explained + other.chain.explained
             chain = Chain((*left, *right), explained * _same_base(body, left, right))
-            both.append(Hypothesis(chain, chain.explained + quality))
+            taken_off = part * one.taken_off + (1 - part) * other.taken_off
+            both.append(Hypothesis(chain, chain.explained + quality, taken_off))
     return both
 
 
@@ -148,10 +153,11 @@ def _same_base(body: Body, left: tuple[Candidate, ...], right: tuple[Candidate, 
 def rival_of(best: Hypothesis, hypotheses: list[Hypothesis], *, as_expected: bool) -> Hypothesis | None:
     """Return the best of the ``hypotheses`` that explain nearly as much and part the set elsewhere, or None.
 
-    ``as_expected`` says that the count of the best one is no reason for doubt.
+    ``as_expected`` says that the count of the best one is no reason for doubt. What lies outside is no argument here: a
+    recording may have been cut in the middle of a repetition.
     """
-    limit = (_AS_GOOD if as_expected else _NEARLY_AS_GOOD) * best.score
-    near = sorted((one for one in hypotheses if one.score > limit), key=lambda one: -one.score)
+    limit = (_AS_GOOD if as_expected else _NEARLY_AS_GOOD) * (best.score + best.taken_off)
+    near = sorted((one for one in hypotheses if one.score + one.taken_off > limit), key=lambda one: -one.score)
     return next((one for one in near if _parted_elsewhere(one.chain, best.chain)), None)
 
 
