@@ -23,6 +23,7 @@ _DWELL: Final = 0.08
 #: What half a repetition outside the set takes off, and how near to a pose, in parts of the way, one is.
 _HALF_OUTSIDE: Final = 0.10
 _NEAR: Final = 0.35
+_TELLING_COLUMNS: Final = 6
 #: Part of the best score with which a set seen from its other end explains it as well; the second number is for a
 #: count that is not the expected one.
 _AS_GOOD: Final = 0.95
@@ -49,6 +50,7 @@ CHOICE: Final[dict[str, float]] = {
     "dwell": _DWELL,
     "half_outside": _HALF_OUTSIDE,
     "near": _NEAR,
+    "telling_columns": _TELLING_COLUMNS,
     "as_good": _AS_GOOD,
     "nearly_as_good": _NEARLY_AS_GOOD,
     "extra_peak": _EXTRA_PEAK,
@@ -190,8 +192,11 @@ def _half_outside(body: Body, chain: Chain) -> float:
     """Return for how many of both ends, 0, 0.5 or 1, half a repetition lies outside the set.
 
     Seen from its other end a set begins with the way from the turn to the base, which belongs to none: before it last
-    left the base, the body was at the turn. However long it rests anywhere says nothing of that.
+    left the base, the body was at the turn. However long it rests anywhere says nothing of that. In a few channels it
+    cannot be told: an elbow is as straight in hanging arms as at the top of a press.
     """
+    if body.motion.shape[1] < _TELLING_COLUMNS:
+        return 0.0
     candidates = chain.candidates
     base = np.median(body.shape[[place for one in candidates for place in (one.first, one.last)]], axis=0)
     turn = np.median(body.shape[[one.turn for one in candidates]], axis=0)
