@@ -17,16 +17,19 @@ _RESET_S: Final = 0.05
 _WINDOW: Final = 10
 _AGREE: Final = 0.6
 _MIN_PROBES: Final = 4
+#: Probes of one clock may differ by this, beside what their round trips and a drift explain.
+_NEAR_S: Final = 2e-3
 _LATE_SAMPLES: Final = 1000
 #: A step of the stamps is that of the offset if it differs by less than this share of it.
 _SAME_STEP: Final = 0.1
 
 
-def find_resets(session_s: Float64, offset_s: Float64) -> list[int]:
+def find_resets(session_s: Float64, offset_s: Float64, half_trip_s: Float64) -> list[int]:
     """Return the indices of the first probe after each reset of a clock.
 
-    ``session_s`` (probes,) is when each was made, increasing; ``offset_s`` (probes,) what it found, in seconds. A reset
-    is a step of the offset that most of the (up to ten) probes on both sides agree on.
+    ``session_s`` (probes,) is when each was made, increasing; ``offset_s`` (probes,) what it found, in seconds;
+    ``half_trip_s`` (probes,) half its round trip, infinite where unknown. A reset is a step of the offset that most of
+    the (up to ten) probes on both sides agree on, as nearly as their round trips allow: wrong ones may agree by chance.
     """
     count = session_s.size
     if count < 2 * _MIN_PROBES:
@@ -43,7 +46,11 @@ def find_resets(session_s: Float64, offset_s: Float64) -> list[int]:
         span_s = session_s[min(count - 1, index + _WINDOW - 1)] - session_s[max(0, index - _WINDOW)]
         if step <= _RESET_S + _DRIFT_LIMIT * span_s:
             continue
-        agree = min(np.mean(np.abs(left - low) < step / 10), np.mean(np.abs(right - high) < step / 10))
+        near = np.minimum(step / 10, _NEAR_S + 2 * half_trip_s + _DRIFT_LIMIT * np.abs(session_s - session_s[index]))
+        agree = min(
+            np.mean(np.abs(left - low) < near[max(0, index - _WINDOW) : index]),
+            np.mean(np.abs(right - high) < near[index : index + _WINDOW]),
+        )
         if agree < _AGREE:
             continue
         cost = float(np.sum(np.minimum(np.abs(left - low), step)) + np.sum(np.minimum(np.abs(right - high), step)))

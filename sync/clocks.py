@@ -80,7 +80,7 @@ def fit_clock(probes: npt.ArrayLike, probe_after: npt.ArrayLike = (), stamps: np
     after = np.asarray(probe_after, dtype=np.int64)
     known = after[usable.row] if after.size == len(rows) else None
     stamped = np.asarray(stamps, dtype=np.float64)
-    bounds = [0, *find_resets(usable.host_s + usable.offset_s, usable.offset_s), usable.host_s.size]
+    bounds = [0, *_resets(rows, usable), usable.host_s.size]
     pieces = []
     for first, end in pairwise(bounds):
         start = 0
@@ -93,6 +93,11 @@ def fit_clock(probes: npt.ArrayLike, probe_after: npt.ArrayLike = (), stamps: np
         pieces.append(piece)
         believed[usable.row[first:end][weight > 0]] = True
     return FittedClock(ClockMap(tuple(pieces)), believed)
+
+
+def _resets(rows: Float64, usable: _Probes) -> list[int]:
+    half_trip_s = np.where(np.isfinite(rows[usable.row, 2]), usable.half_trip_s, np.inf)
+    return find_resets(usable.host_s + usable.offset_s, usable.offset_s, half_trip_s)
 
 
 def _rows(probes: npt.ArrayLike) -> Float64:

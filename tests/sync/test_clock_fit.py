@@ -152,3 +152,13 @@ def test_outliers_alone_are_no_reset():
 def test_other_shapes_are_refused():
     with pytest.raises(ValueError, match="shape"):
         fit_clock(np.zeros((4, 2)))
+
+
+def test_wrong_probes_that_agree_by_chance_are_no_reset():
+    at = np.concatenate((np.arange(0.0, 12.0, 2.0), np.arange(100.0, 120.0, 2.0)))
+    offset = 5.0 + 2e-5 * np.sin(at)
+    offset[[4, 5]] += (-0.5, 0.5)
+    offset[-4:] += (1.0077, 0.993, -1.2, 0.9795)
+    fitted = fit_clock(np.column_stack((at, offset, np.full(at.size, 3e-4))))
+    assert len(fitted.map.pieces) == 1
+    assert abs(float(fitted.map.apply(118.0)) - 123.0) < 1e-3
