@@ -8,7 +8,7 @@ from typing import Final
 LAYOUT_VERSION: Final = 1
 
 #: Changes when the same take would be written with other bytes; part of every revision.
-WRITER_VERSION: Final = 1
+WRITER_VERSION: Final = 2
 
 #: A view covers a repetition if it has a frame this close to its start, turn and end, in seconds.
 BOUND_TOLERANCE_S: Final = 0.1
