@@ -12,7 +12,7 @@ from storage.flex.entries import TakeEntry
 from storage.flex.folder import check_place
 from storage.flex.rebuild import rebuild_tables
 from storage.flex.staged_take import Progress, StagedTake, TakeContent, stage_take
-from storage.flex.subjects import remove_subject, write_subject
+from storage.flex.subjects import remove_subject, sheets_said, write_subject
 from storage.flex.validate import validate
 from storage.flex.versions import LAYOUT_VERSION, WRITER_VERSION
 from storage.flex.writer import (
@@ -42,6 +42,7 @@ __all__ = [
     "plan_clips",
     "rebuild_tables",
     "remove_subject",
+    "sheets_said",
     "stage_take",
     "validate",
     "write_subject",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from lab.repetitions import Segmentation
 from lab.subject import SubjectSheet
 from storage.atomic import sync_folder
 from storage.flex.clips import plan_clips
-from storage.flex.entries import Row, TakeEntry
+from storage.flex.entries import TakeEntry
 from storage.flex.folder import begin_dataset, check_place, is_begun, remove_revisions, sweep
-from storage.flex.lock import writer_lock
+from storage.flex.lock import LOCK_NAME, writer_lock
 from storage.flex.staged_take import Progress, StagedTake, TakeContent, not_written, stage_take
 from storage.flex.staging import staging_folder
 from storage.flex.tables import Entries, committed_files, read_entries, read_entry, write_tables
@@ -85,20 +85,30 @@ def write_take(
 
 @contextlib.contextmanager
 def dataset_staging(dataset: Path) -> Iterator[Path]:
-    """Make the dataset's folder if it is missing, and a folder of this writer alone in it; the latter goes at the end.
+    """Make the dataset's folder if it is missing, and a folder of this writer alone in it.
 
-    Raises LayoutError where no takes may be written there.
+    At the end the latter goes, and the former where it was made and no take was written. Raises LayoutError where no
+    takes may be written there.
     """
     check_place(dataset)
     with contextlib.ExitStack() as held:
         try:
-            dataset.mkdir(parents=True, exist_ok=True)
+            if not dataset.exists():
+                dataset.mkdir(parents=True, exist_ok=True)
+                held.callback(_remove_unbegun, dataset)
             folder = held.enter_context(staging_folder(dataset))
         except OSError as error:
             raise LayoutError(
                 f"{dataset} cannot be written ({reason(error)}); see to the disk, or name another folder."
             ) from error
         yield folder
+
+
+def _remove_unbegun(dataset: Path) -> None:
+    if not is_begun(dataset):
+        with contextlib.suppress(OSError):
+            (dataset / LOCK_NAME).unlink(missing_ok=True)
+            dataset.rmdir()
 
 
 def committed_take(dataset: Path, take_id: str) -> TakeEntry | None:
@@ -123,14 +133,13 @@ def commit_takes(
     dataset: Path,
     staged: Sequence[StagedTake],
     *,
-    sheets: Mapping[str, Row] | None = None,
     sweep_all: bool = True,
 ) -> dict[str, LayoutError]:
     """Move the files of takes to their places and let the tables name them, in one act for all.
 
-    ``sheets`` are columns of subjects' sheets beside those of the takes. Returns the takes, by id, whose files could
-    not be moved, with the reason; those are not in the dataset, or are as they were. Without ``sweep_all`` only older
-    revisions of these takes are removed: looking through all files takes the longer the more there are.
+    Returns the takes, by id, whose files could not be moved, with the reason; those are not in the dataset, or are as
+    they were. Without ``sweep_all`` only older revisions of these takes are removed: looking through all files takes
+    the longer the more there are.
     Raises LayoutError if the tables cannot be written; the dataset is then as it was.
     """
     failed: dict[str, LayoutError] = {}
@@ -152,9 +161,9 @@ def commit_takes(
             except BaseException:  # Ctrl-C too: a full disk gets its space back, a reader of all files no leftovers.
                 sweep(dataset, entries)
                 raise
-            if len(failed) < len(staged) or sheets:
-                said = {take.entry.take["subject"]: take.sheet for take in staged if take.sheet is not None}
-                write_tables(dataset, after, sheets={**(sheets or {}), **said})
+            if len(failed) < len(staged):
+                sheets = {take.entry.take["subject"]: take.sheet for take in staged if take.sheet is not None}
+                write_tables(dataset, after, sheets=sheets)
             if sweep_all or failed:
                 sweep(dataset, after)
             else:
