@@ -204,9 +204,7 @@ def test_a_video_that_rotted_in_silence_is_found_when_it_is_cut_from(
 
 
 def everything(folder: Path) -> dict[Path, tuple[int, bytes]]:
-    return {
-        path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"") for path in folder.rglob("*")
-    }
+    return {path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"") for path in folder.rglob("*")}
 
 
 @pytest.mark.parametrize("there", [False, True])
@@ -249,9 +247,7 @@ def test_json_without_a_dry_run_is_refused(raw: Path, flex_capture: Callable[...
     assert "--dry-run" in refused.err
 
 
-def test_takes_that_hold_nothing_are_one_line(
-    take: Path, raw: Path, flex_capture: Callable[..., object]
-) -> None:
+def test_takes_that_hold_nothing_are_one_line(take: Path, raw: Path, flex_capture: Callable[..., object]) -> None:
     for number in range(2, 22):
         folder = take.parent / f"A16-{number:02d}"
         folder.mkdir()
