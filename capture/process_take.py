@@ -112,6 +112,9 @@ def stage_raw_take(
                 folder, dataset, staging, None, progress, verify=verify, discard_corrections=discard_corrections
             )
     sheet, sheet_remarks = sheet_of(record.subject, folder)
+    progress("drawing", 0, 1)
+    picture = picture_of(processed.aligned)
+    progress("drawing", 1, 1)
     content = TakeContent(
         folder,
         processed.aligned,
@@ -120,7 +123,7 @@ def stage_raw_take(
         faults=(*record.faults, *processed.damage),
         notes=processed.standing.notes,
         sheet=sheet,
-        sync_picture=picture_of(processed.aligned),
+        sync_picture=picture,
         made_from=processed.inputs if processed.as_sealed else None,
     )
     place = staging / secrets.token_hex(6)  # a take that is made twice must not meet its own files

@@ -109,6 +109,9 @@ def _add_dataset(group: Any, name: str, values: npt.NDArray[Any], unit: str) -> 
 def signals_bytes(take: AlignedTake, repetitions: Sequence[Repetition], revision: str) -> bytes:
     """Encode the signals of all repetitions: the same take gives the same bytes.
 
+    HDF5 gives compressed values their place when they are flushed. Left to the end of their handles, that would depend
+    on who holds these, such as a thread that looks at the program's frames: so each is flushed at once.
+
     ``rep_01/emg/values`` (samples, channels) microvolt, ``rep_01/pose/values`` (samples, 21, 3) metres,
     ``rep_01/heart_rate/values`` and ``rep_01/breath_rate/values`` (samples,) per minute, all float32; beside each
     ``time`` (samples,) float64 seconds of session time.
@@ -136,7 +139,8 @@ def signals_bytes(take: AlignedTake, repetitions: Sequence[Repetition], revision
                 part = group.create_group(signal.name)
                 values = _add_dataset(part, "values", signal.values[samples], SIGNALS[signal.name][0])
                 values.attrs["labels"] = list(signal.labels)
-                _add_dataset(part, "time", signal.time_s[samples], "s")
+                values.flush()
+                _add_dataset(part, "time", signal.time_s[samples], "s").flush()
                 part.attrs["stream"] = signal.stream
                 part.attrs["device"] = signal.device
                 part.attrs["simulated"] = signal.simulated

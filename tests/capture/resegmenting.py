@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 COMMAND = [sys.executable, "-c", "from capture.cli import main; main()", "resegment"]
-SMALL = {"width": 160, "height": 120, "focal_px": 130.0, "quality": 30}
+SMALL = {"width": 320, "height": 240, "focal_px": 260.0, "quality": 30}
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -115,7 +115,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(raw: Path, made:
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "the same command goes on" in said
-    assert not [child for child in children if child.is_running()]
+    assert psutil.wait_procs(children, timeout=30)[1] == []
     assert not list(dataset.glob(".staging-*"))
     assert not (dataset / "repetitions.parquet").exists() or validate(dataset) == []
     assert run(raw, "--dataset", dataset, "--workers", 2)[0] == 3
@@ -138,8 +138,7 @@ def test_killed_at_any_moment_the_dataset_is_the_old_or_the_new_one_of_each_take
             children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
             process.kill()
             process.communicate(timeout=60)
-        psutil.wait_procs(children, timeout=30)
-        assert not [child for child in children if child.is_running()]
+        assert psutil.wait_procs(children, timeout=30)[1] == []
         if (dataset / "repetitions.parquet").exists():
             assert [one for one in validate(dataset) if "interrupted write" not in one] == []
     assert run(raw, "--dataset", dataset, "--force")[0] == 3
