@@ -111,7 +111,7 @@ def newer_program() -> Iterator[None]:
     """Let everything be made from something else, as after an update: the results stay the same."""
     from capture import made_from
 
-    with patch.object(made_from, "_programs", lambda: {"newer": "program"}):
+    with patch.object(made_from, "programs", lambda: {"newer": "program"}):
         yield
 
 
@@ -143,7 +143,8 @@ def main() -> None:
         signals = make_takes(folder / "signals", asked.minutes, cameras=False)
         run_job_warm(signals[:1], folder / "warm")
         recorded_s = sum(map(seconds_of, signals))
-        print("| takes | minutes | s | times real time | clips | of these kept |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+        print("| takes | minutes | s | times real time | clips | of these kept |")
+        print("| --- | ---: | ---: | ---: | ---: | ---: |")
         _print_run("signals", recorded_s, resegment(signals, folder / "d1"))
         if asked.film_minutes:
             films = make_takes(folder / "films", asked.film_minutes, cameras=True)

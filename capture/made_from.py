@@ -22,9 +22,10 @@ _LENGTH: Final = 16
 
 
 @lru_cache(maxsize=1)
-def _programs() -> dict[str, str]:
-    programs = {name: version(name) for name in _PROGRAMS}
-    return programs | {"layout": str(LAYOUT_VERSION), "writer": str(WRITER_VERSION), "segmenter": SEGMENTER}
+def programs() -> dict[str, str]:
+    """Return the versions of whatever has a part in the bytes of a dataset."""
+    versions = {name: version(name) for name in _PROGRAMS}
+    return versions | {"layout": str(LAYOUT_VERSION), "writer": str(WRITER_VERSION), "segmenter": SEGMENTER}
 
 
 def made_from(folder: Path, *, discard_corrections: bool = False) -> str:
@@ -35,7 +36,7 @@ def made_from(folder: Path, *, discard_corrections: bool = False) -> str:
     parts = {
         "raw": digest_of(folder),
         "marks": hashlib.sha256(marks_bytes(folder)).hexdigest(),
-        "programs": _programs(),
+        "programs": programs(),
         "discard_corrections": discard_corrections,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:_LENGTH]

@@ -10,6 +10,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from capture.cluster import DaskCluster, dask_cluster
 from capture.console import Console
 from capture.interruption import Interruption
 from capture.made_from import made_from
@@ -58,6 +59,11 @@ def resegment_takes(request: ResegmentRequest) -> int:
     """Process every take at or below the paths; return the exit code. One bad take does not stop the others."""
     if request.as_json and not request.dry_run:
         raise RequestError("--json says what would change; give it together with --dry-run")
+    if request.cluster is not None and request.workers is not None:
+        raise RequestError("--workers are processes of this computer; with --cluster, its workers do the work")
+    if request.cluster is not None:  # whose workers have another working folder
+        paths, dataset = [path.absolute() for path in request.paths], request.dataset and request.dataset.absolute()
+        request = replace(request, paths=paths, dataset=dataset)
     takes = takes_below(request.paths)
     console = Console()
     if not request.dry_run:
@@ -70,8 +76,13 @@ def resegment_takes(request: ResegmentRequest) -> int:
     interruption = Interruption()
     with interruption.installed(), contextlib.ExitStack() as held:
         try:
+            cluster = None
+            if request.cluster is not None and plan.to_make:
+                cluster = held.enter_context(dask_cluster(request.cluster))
             jobs = _jobs(plan.to_make, request, held)
-            _make(jobs, request, console, interruption, tally)
+            if cluster is not None:
+                cluster.must_see(jobs)
+            _make(jobs, request, cluster, console, interruption, tally)
         except KeyboardInterrupt:
             interrupted = True
     if request.as_json:
@@ -97,7 +108,12 @@ def _jobs(to_make: Sequence[PlannedTake], request: ResegmentRequest, held: conte
 
 
 def _make(
-    jobs: deque[TakeJob], request: ResegmentRequest, console: Console, interruption: Interruption, tally: _Tally
+    jobs: deque[TakeJob],
+    request: ResegmentRequest,
+    cluster: DaskCluster | None,
+    console: Console,
+    interruption: Interruption,
+    tally: _Tally,
 ) -> None:
     """Work on all jobs and give what was made to the datasets, also when interrupted."""
     commits = TakeCommits()
@@ -118,13 +134,16 @@ def _make(
 
     while jobs:
         try:
-            if total == 1 and request.cluster is None:
+            if total == 1 and cluster is None:
                 shown = console.progress() if not request.as_json else contextlib.nullcontext(lambda *_: None)
                 with shown as progress:
                     result = run_job(jobs.popleft(), progress)
                 take(result)
                 continue
-            with console.takes_progress(total) as report, contextlib.closing(_results(jobs, request)) as results:
+            with (
+                console.takes_progress(total) as report,
+                contextlib.closing(_results(jobs, request, cluster)) as results,
+            ):
                 running: dict[Path, str] = {}
                 done = 0
                 for step in results:
@@ -141,7 +160,11 @@ def _make(
             commit()
 
 
-def _results(jobs: deque[TakeJob], request: ResegmentRequest) -> Generator[TakeResult | Running | None, None, None]:
+def _results(
+    jobs: deque[TakeJob], request: ResegmentRequest, cluster: DaskCluster | None
+) -> Generator[TakeResult | Running | None, None, None]:
+    if cluster is not None:
+        return cluster.work(jobs)
     workers = request.workers or max(1, (os.cpu_count() or 1) - 1)
     return work_in_processes(jobs, min(workers, len(jobs)))
 

@@ -21,6 +21,12 @@ import click
     default=None,
     help="Takes to process at once, each in a process of its own; one a processor but one if not given.",
 )
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    default=None,
+    help="Let the workers of a running Dask scheduler do it, such as tcp://bench:8786; they see the same folders.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would change, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: say it as JSON.")
 @click.option("--force", is_flag=True, help="Make also what is up to date, and cut all clips again.")
@@ -28,6 +34,7 @@ def resegment(
     takes: tuple[Path, ...],
     dataset: Path | None,
     workers: int | None,
+    cluster: str | None,
     dry_run: bool,
     as_json: bool,
     force: bool,
@@ -40,4 +47,4 @@ def resegment(
     """
     from capture.resegmentation import ResegmentRequest, resegment_takes
 
-    return resegment_takes(ResegmentRequest(takes, dataset, workers, force, dry_run, as_json))
+    return resegment_takes(ResegmentRequest(takes, dataset, workers, force, dry_run, as_json, cluster))
