@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from calibration.markers import joints_from_markers
 from calibration.units import voltage_factor_uv
@@ -15,6 +16,7 @@ from capture.sync_terms import terms_of_take
 from lab.aligned import AlignedStream, AlignedTake, AlignedView, Pose, StreamReport, SyncEvidence
 from lab.marker_map import MarkerMap
 from lab.recorded import RecordedTake
+from lab.streams import Channel
 from sync.align import align_stream, align_view
 from sync.envelope import emg_envelope
 
@@ -73,9 +75,22 @@ def _first_pose(streams: list[AlignedStream], devices: Mapping[str, Mapping[str,
 
 def _pose(stream: AlignedStream, marker_map: dict[str, Any] | None) -> Pose | None:
     """Return FLEX's joints of a MoCap stream, or None where it has no positions."""
+    positions_m = positions_of(stream.channels, stream.values, marker_map)
+    if positions_m is None:
+        return None
+    return Pose(stream.name, stream.rate_hz, stream.time_s, positions_m, stream.simulated)
+
+
+def positions_of(
+    channels: Sequence[Channel], values: npt.NDArray[Any], marker_map: Mapping[str, Any] | None
+) -> npt.NDArray[np.float64] | None:
+    """Return the positions of FLEX's joints (samples, 21, 3) in metres; None where no channels are positions.
+
+    ``values`` is (samples, channels) of a MoCap stream, ``marker_map`` that of its device, as ``take.json`` holds it.
+    """
     columns: dict[str, dict[str, int]] = {}
     unit = "meters"
-    for index, channel in enumerate(stream.channels):
+    for index, channel in enumerate(channels):
         if channel.type.startswith("Position"):
             columns.setdefault(channel.marker or channel.label[:-2], {})[channel.type[-1]] = index
             unit = channel.unit or unit
@@ -83,15 +98,9 @@ def _pose(stream: AlignedStream, marker_map: dict[str, Any] | None) -> Pose | No
     if not markers:
         return None
     picked = [[axes[axis] for axis in "XYZ"] for axes in markers.values()]
-    positions = stream.values[:, np.asarray(picked)].astype(np.float64)
+    positions = values[:, np.asarray(picked)].astype(np.float64)
     joints = MarkerMap.identity() if marker_map is None else MarkerMap.model_validate(marker_map)
-    return Pose(
-        stream=stream.name,
-        rate_hz=stream.rate_hz,
-        time_s=stream.time_s,
-        positions_m=joints_from_markers(tuple(markers), positions, unit, joints),
-        simulated=stream.simulated,
-    )
+    return joints_from_markers(tuple(markers), positions, unit, joints)
 
 
 def _in_microvolt(stream: AlignedStream) -> AlignedStream:

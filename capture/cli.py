@@ -20,6 +20,7 @@ from capture.commands.rebuild import rebuild
 from capture.commands.record import record
 from capture.commands.recover import recover
 from capture.commands.replay import replay
+from capture.commands.reps import reps
 from capture.commands.resegment import resegment
 from capture.commands.show import show
 from capture.commands.status import status
@@ -50,6 +51,7 @@ for _command in (
     status,
     show,
     amend,
+    reps,
     subject,
     withdraw,
     resegment,

@@ -42,7 +42,7 @@ class DeviceProcess:
         self._process = context.Process(
             target=run_worker, args=(self._task, theirs), name=f"flex-{self.device}", daemon=True
         )
-        with _ignoring_interrupt():
+        with ignoring_interrupt():
             self._process.start()
         theirs.close()
 
@@ -150,7 +150,7 @@ def close_all(processes: Sequence[DeviceProcess]) -> None:
 
 
 @contextlib.contextmanager
-def _ignoring_interrupt() -> Iterator[None]:
+def ignoring_interrupt() -> Iterator[None]:
     """Let the new process inherit an ignored SIGINT, so that Ctrl-C cannot hit it while it starts."""
     if threading.current_thread() is not threading.main_thread():
         yield

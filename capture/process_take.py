@@ -12,10 +12,12 @@ from capture.alignment import align_take
 from capture.made_from import made_from, videos_to_leave
 from lab.actions import ACTIONS
 from lab.aligned import AlignedTake
+from lab.corrections import with_corrections
 from lab.errors import FileFormatError, TakeError
 from lab.marks import Mark, Standing, set_right
 from lab.repetitions import Segmentation
 from lab.subject import SubjectSheet
+from lab.take import TakeRecord
 from storage.checksums import sealed_files, verify_sums
 from storage.flex import (
     StagedTake,
@@ -150,8 +152,8 @@ def process_in_memory(
 ) -> ProcessedTake:
     """Synchronise and segment one sealed raw take and write nothing. Raises TakeError.
 
-    ``verify`` as above, but for the files that are to stay ``unread``. ``discard_corrections`` is part of what the take
-    is made from.
+    ``verify`` as above, but for the files that are to stay ``unread``. ``discard_corrections`` leaves out what people
+    corrected of the repetitions.
     """
     inputs = made_from(folder, discard_corrections=discard_corrections)
     changed: list[str] = []
@@ -169,12 +171,26 @@ def process_in_memory(
     aligned = align_take(replace(recorded, record=standing.record))
     progress("synchronising", 1, 1)
     progress("finding repetitions", 0, 1)
-    segmentation = segment(aligned)
+    marks = () if discard_corrections else recorded.marks
+    corrected = with_corrections(segment(aligned), marks, zero_s(aligned.record))
     progress("finding repetitions", 1, 1)
     damage = tuple(without_folder(note, folder) for note in (*changed, *recorded.notes))
+    standing = replace(standing, notes=(*standing.notes, *corrected.remarks))
     return ProcessedTake(
-        aligned, segmentation, damage, _remarks(standing), standing, recorded.marks, inputs, as_sealed=not changed
+        aligned,
+        corrected.segmentation,
+        damage,
+        _remarks(standing),
+        standing,
+        recorded.marks,
+        inputs,
+        as_sealed=not changed,
     )
+
+
+def zero_s(record: TakeRecord) -> float:
+    """Return the session time from which people count in a take: "recording", or else the start."""
+    return record.started.session_s if record.recording_s is None else record.recording_s
 
 
 def _remarks(standing: Standing) -> tuple[str, ...]:

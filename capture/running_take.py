@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from capture.console import Console
 from capture.device_process import DeviceProcess
@@ -15,6 +16,9 @@ from capture.rig_file import BoundRig
 from capture.supervision import Restart, SupervisedDevice, supervise
 from lab.actions import Action, Skill
 from lab.take import FAULTS, Event, TakeRecord
+
+if TYPE_CHECKING:
+    from capture.live_count import LiveCount
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class RunningTake:
 
     ``events`` go into ``take.json`` and ``FlexMarkers``; ``failures`` are sentences the operator must see, which mark
     the take; ``alarms`` those that the operator must see, no more. ``start`` is what devices were told at its begin.
+    ``counting`` counts repetitions where somebody is there to see it.
     """
 
     plan: TakePlan
@@ -57,6 +62,7 @@ class RunningTake:
     recorder: Recorder
     folder: Path
     markers: MarkerOutlet | None = None
+    counting: LiveCount | None = None
     start: Start | None = None
     events: list[Event] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)

@@ -14,6 +14,7 @@ from capture.console import Console
 from capture.device_process import DeviceProcess, close_all
 from capture.device_start import expected_streams, wait_for_devices, wait_for_subscriptions
 from capture.interruption import Interruption
+from capture.live_count import LiveCount, count_task
 from capture.lsl_settings import configure_lsl, lsl_configuration
 from capture.marker_outlet import MarkerOutlet
 from capture.messages import Start
@@ -46,12 +47,13 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
     configure_lsl(configuration)
     run = secrets.token_hex(4)
     processes: list[DeviceProcess] = []
+    counting: LiveCount | None = None
     try:
         with console.waiting(f"starting {len(plan.rig.devices)} devices"):
             for device in plan.rig.devices:
                 entry = device.entry
-                task = WorkerTask(entry.name, entry.driver, device.config.model_dump(), run, configuration)
-                processes.append(DeviceProcess(task))
+                work = WorkerTask(entry.name, entry.driver, device.config.model_dump(), run, configuration)
+                processes.append(DeviceProcess(work))
             wait_for_devices(processes, plan.rig.rig.wait_s)
             expected = expected_streams(processes)
             of_others = find_streams_of_others(plan.rig.rig, {stream.source_id for stream in expected})
@@ -59,6 +61,8 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
             specs |= {stream.device: (stream.spec,) for stream in of_others if stream.spec is not None}
             check_streams(plan.rig, specs)
             markers = MarkerOutlet(f"{plan.subject}-{plan.session}")
+            task = count_task(plan, expected, configuration) if console.interactive else None
+            counting = None if task is None else LiveCount(task)
             looking = begin_preflight(plan, [*expected, *of_others], specs)
             recorder = Recorder([*expected, *of_others])
             recorder.connect(plan.rig.rig.wait_s)
@@ -80,8 +84,10 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
         made = _missing_folders(plan.raw / plan.subject / plan.session)
         folder = create_take(plan.raw, plan.subject, plan.session, plan.action.id)
         devices = [SupervisedDevice(process, specs=process.specs) for process in processes]
-        return _record(RunningTake(plan, console, interruption, devices, recorder, folder, markers), made)
+        return _record(RunningTake(plan, console, interruption, devices, recorder, folder, markers, counting), made)
     finally:
+        if counting is not None:
+            counting.close()
         close_all(processes)
 
 
@@ -114,6 +120,8 @@ def _record(running: RunningTake, made: list[Path]) -> FinishedTake:
         announced = True
         record = record.model_copy(update={"recording_s": local_clock()})
         running.note("recording", "every stream has delivered")
+        if running.counting is not None:
+            running.counting.begin()
         try:
             reason = run_until_stopped(running)
         except BaseException as error:  # whatever happens to the watching, the take is closed
@@ -122,6 +130,8 @@ def _record(running: RunningTake, made: list[Path]) -> FinishedTake:
             if isinstance(error, Exception):
                 return finished
             raise
+        if running.counting is not None:
+            running.counting.hang_up()
         return finish_take(running, record, reason)
     finally:
         if not announced:

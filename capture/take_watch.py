@@ -232,7 +232,7 @@ def _status(
     take_bytes = _bytes_in(running.folder)
     alarms += disk.alarms(take_bytes, elapsed_s)
     return LiveStatus(
-        title=title,
+        title=title + _counted(running),
         elapsed_s=elapsed_s,
         rows=rows,
         disk_left_bytes=disk.free_bytes,
@@ -241,6 +241,11 @@ def _status(
         hint=hint,
         alarms=(*running.alarms, *running.failures, *alarms),
     )
+
+
+def _counted(running: RunningTake) -> str:
+    count = None if running.counting is None else running.counting.count
+    return "" if count is None else f" · {count} of {running.plan.expected_repetitions} repetitions"
 
 
 def _bytes_in(folder: Path) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from capture.console import Console
-from capture.process_take import ProcessedTake
+from capture.process_take import ProcessedTake, zero_s
+from capture.repetition_chart import repetition_chart
 from lab.aligned import StreamReport
 from lab.take import TakeRecord
 from storage.flex import TakeEntry
@@ -84,9 +85,11 @@ def _report(row: Mapping[str, Any]) -> StreamReport:
 def say_verdict(
     processed: ProcessedTake, dataset: Path, console: Console, *, report: bool, failed: bool = False, indent: str = ""
 ) -> bool:
-    """Tell how a take stands, with the table of its streams if ``report``; return whether it is in order."""
+    """Tell how a take stands, with its streams and repetitions if ``report``; return whether it is in order."""
     if report:
         console.line(report_table(processed.aligned.reports))
+        if processed.segmentation.repetitions:
+            console.render(repetition_chart(processed.segmentation.repetitions, zero_s(processed.aligned.record)))
     return say_judged(judge(processed, dataset), console, failed=failed, indent=indent)
 
 

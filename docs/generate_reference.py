@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import click
 from pydantic import BaseModel
@@ -166,6 +166,8 @@ def _type(annotation: Any) -> str:
     if annotation in _WORDS:
         return _WORDS[annotation]
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(arguments[0])
     if origin is Literal:
         return " or ".join(f"`{argument}`" for argument in arguments)
     if origin in (Union, types.UnionType):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from itertools import pairwise
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lab.actions import ACTIONS, Skill
 from lab.take import TakeRecord, subject_problem
 
-MarkKind = Literal["amend", "bad", "good", "retake", "note"]
+MarkKind = Literal["amend", "bad", "good", "retake", "note", "repetition"]
+RepetitionAct = Literal["set", "insert", "delete", "exclude", "include", "undo", "discard"]
+Second = Annotated[float, Field(ge=-1e11, le=1e11, allow_inf_nan=False)]
 Clearable = Literal["skill", "load_kg", "expected_repetitions"]
 
 #: The facts of a take that can be set right, and what an operator calls them.
@@ -29,6 +32,8 @@ class Mark(BaseModel):
 
     ``amend`` sets facts right, ``clear`` names those that are not known after all. ``bad`` excludes the take from use,
     ``retake`` does so because it is to be done again, and ``good`` takes either back. ``text`` is the reason or a note.
+    ``repetition`` corrects one repetition, see ``lab.corrections``: its ``act`` says how, ``was_s`` which one, by the
+    start, turn and end that the person saw.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +48,13 @@ class Mark(BaseModel):
     load_kg: float | None = Field(None, ge=0, le=500, allow_inf_nan=False, description="The load it was, in kg.")
     expected_repetitions: int | None = Field(None, ge=1, le=200, description="The repetitions that were asked for.")
     clear: tuple[Clearable, ...] = Field((), description="Facts that are not known after all.")
+    act: RepetitionAct | None = Field(None, description="What is said of a repetition; undo and discard take back.")
+    was_s: tuple[Second, Second, Second] | None = Field(
+        None, description="Start, turn and end of the repetition that is spoken of, in session time, as it was seen."
+    )
+    start_s: Second | None = Field(None, description="Where it starts, in session time.")
+    turn_s: Second | None = Field(None, description="Where it turns, in session time.")
+    end_s: Second | None = Field(None, description="Where it ends, in session time.")
 
     @model_validator(mode="after")
     def _possible(self) -> Mark:
@@ -53,7 +65,25 @@ class Mark(BaseModel):
             raise ValueError(f"there is no action '{self.action}'; the actions are A01 to A20")
         if (self.facts or self.clear) and self.kind != "amend":
             raise ValueError(f"a mark of kind {self.kind} sets nothing right")
+        self._repetition_is_possible()
         return self
+
+    def _repetition_is_possible(self) -> None:
+        bounds_s = (self.start_s, self.turn_s, self.end_s)
+        if (self.kind == "repetition") != (self.act is not None):
+            raise ValueError("a mark of a repetition says what is to be done, and no other does")
+        if self.act not in {"set", "insert"} and bounds_s != (None, None, None):
+            raise ValueError(f"a mark of kind {self.act or self.kind} sets no bounds")
+        if self.act in {"set", "delete", "exclude", "include"} and self.was_s is None:
+            raise ValueError("a mark of a repetition says which one it was")
+        if self.act == "set" and bounds_s == (None, None, None):
+            raise ValueError("give a start, a turn or an end")
+        if self.act == "insert" and None in bounds_s:
+            raise ValueError("a repetition that is put in needs a start, a turn and an end")
+        for whole in (self.was_s, bounds_s):
+            known = [one for one in whole or () if one is not None]
+            if any(one >= other for one, other in pairwise(known)):
+                raise ValueError("a repetition starts before it turns, and turns before it ends")
 
     @property
     def facts(self) -> dict[str, str | float | int]:
@@ -96,7 +126,7 @@ def set_right(record: TakeRecord, marks: Sequence[Mark]) -> Standing:
             excluded = f"{word}: {mark.text}" if mark.text else word
         elif mark.kind == "good":
             excluded = None
-        if mark.text and mark.kind not in {"bad", "retake"}:
+        if mark.text and mark.kind not in {"bad", "retake", "repetition"}:
             notes.append(mark.text)
     changed = {name: value for name, value in facts.items() if value != getattr(record, name)}
     if not changed:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
+
+#: Where a repetition's bounds come from: the segmenter, or a person.
+Provenance = Literal["auto", "corrected"]
 
 
 @dataclass(frozen=True)
@@ -10,7 +14,7 @@ class Repetition:
     """One execution: ``start_s`` < ``turn_s`` < ``end_s`` in session time.
 
     The turn lies between the action's two phases. ``confidence`` is between 0 and 1; ``doubts`` say in
-    words why it is not 1.
+    words why it is not 1. ``excluded_reason`` is why a person said that it is not to be used.
     """
 
     start_s: float
@@ -18,6 +22,15 @@ class Repetition:
     end_s: float
     confidence: float
     doubts: tuple[str, ...] = ()
+    provenance: Provenance = "auto"
+    excluded_reason: str | None = None
+
+
+def count_doubt(found: int, expected: int | None) -> tuple[str, ...]:
+    """Return the sentence about a count that is not the expected one; none where it is, or none was asked for."""
+    if expected is None or found == expected:
+        return ()
+    return (f"{found} repetitions found where {expected} were expected",)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ NUMPY_TYPES: Final[dict[str, str]] = {
     "int64": "i8",
 }
 _FORMATS: Final = frozenset(get_args(SampleFormat))
+#: A sample a day, and what no acquisition board reaches.
+_SLOWEST_HZ: Final = 1e-5
+_FASTEST_HZ: Final = 1e8
 _LARGEST_XML: Final = 16_000_000
 _MOST_CHANNELS: Final = 65_536
 _UNDESCRIBED: Final = Channel("")
@@ -150,7 +153,7 @@ def _whole(
 def _rate(root: ET.Element, notes: list[str]) -> float:
     text = _text(root, "nominal_srate")
     rate = _number(text) if text else 0.0
-    if math.isfinite(rate) and rate >= 0:
+    if rate == 0 or _SLOWEST_HZ <= rate <= _FASTEST_HZ:
         return rate
     notes.append(f"nominal_srate '{text[:40]}' is not a rate; the stream is taken as irregular")
     return 0.0

@@ -13,7 +13,11 @@ from sync.timestamps import SampleTimes, frame_times, sample_times, strictly_inc
 
 Float64 = npt.NDArray[np.float64]
 
+#: Stamps of 1e300 are no error of ours: what cannot be told of them becomes infinite or NaN, without a warning.
+_absurd_stamps_may_come = np.errstate(over="ignore", invalid="ignore")
 
+
+@_absurd_stamps_may_come
 def align_stream(
     stream: RecordedStream, latency_s: float, max_uncertainty_ms: float
 ) -> tuple[AlignedStream, StreamReport, SyncEvidence]:
@@ -41,6 +45,7 @@ def align_stream(
     return aligned, report, _evidence(stream.name, times, clock, stream.probes)
 
 
+@_absurd_stamps_may_come
 def align_view(
     view: RecordedView, latency_s: float, max_uncertainty_ms: float
 ) -> tuple[AlignedView, StreamReport, SyncEvidence]:

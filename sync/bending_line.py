@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,7 +83,26 @@ def fit_bending_line(
     Tukey 1974), at a scale told by the median absolute residual beside four imaginary measurements that are exactly as
     good as they claim. q is the one of ten from ``LEAST_WANDER`` to ``MOST_WANDER`` with the largest evidence
     p(y | q), if it is twenty times that of ``least_wander``, and ``least_wander`` otherwise.
+
+    Where the measurements disagree by so much, or leave such gaps, that float64 cannot weigh them against the slope's
+    steadiness, the line is straight, or if need be a constant.
     """
+    for apart in (spacing, np.inf):
+        with contextlib.suppress(np.linalg.LinAlgError):
+            return _fitted(x, y, sigma, slope_sigma, start, apart, least_wander, least_scale)
+    return _constant(x, y, sigma, np.ones_like(y), slope_sigma)
+
+
+def _fitted(
+    x: Float64,
+    y: Float64,
+    sigma: Float64,
+    slope_sigma: float,
+    start: Float64,
+    spacing: float,
+    least_wander: float,
+    least_scale: float,
+) -> BendingLine:
     trusted = _weight(y - start, sigma * _scale(y - start, sigma))
     knot = _knots(x[trusted > 0] if np.any(trusted > 0) else x, spacing)
     if knot.size == 1:

@@ -27,6 +27,8 @@ _UNKNOWN_HALF_TRIP_S: Final = 0.5e-3
 _PROBE_FLOOR_S: Final = 5e-6
 #: Times and offsets beyond this (3,000 years) are no clock readings.
 _CLOCK_LIMIT_S: Final = 1e11
+#: No recording goes on for so long (23 days): a probe that was made farther from most others is none.
+_LONGEST_S: Final = 2e6
 #: Where no more than this share of the probes agrees, the others may be right.
 _OUTVOTED: Final = 0.6
 _KNOT_SPACING_S: Final = 10.0
@@ -109,6 +111,10 @@ def _usable(rows: Float64) -> _Probes:
     # The recorder's clock is the one that goes on over everything that happens to a host.
     chosen = np.flatnonzero(keep)
     chosen = chosen[np.argsort(rows[chosen, 0] + rows[chosen, 1], kind="stable")]
+    session_s = rows[chosen].T[:2].sum(axis=0)
+    if session_s.size:
+        near = np.abs(session_s - np.median(session_s)) < _LONGEST_S
+        chosen = chosen[near] if np.mean(near) >= 0.5 else chosen[:0]  # no few of them can be told to be the right ones
     rows = rows[chosen]
     known = np.isfinite(rows[:, 2])
     typical = float(np.median(rows[known, 2]) / 2) if known.any() else _UNKNOWN_HALF_TRIP_S

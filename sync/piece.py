@@ -18,6 +18,10 @@ _TOO_FEW_ARRIVALS: Final = 5
 _FEW_ARRIVALS: Final = 20
 #: A measured rate further than this from the nominal one is worth a word, or disbelief if arrivals are few.
 _ABSURD_RATE: Final = 0.01
+#: Device times beyond this (3,000 years) are no clock readings.
+_CLOCK_LIMIT_S: Final = 1e11
+#: A rate that is so many times the nominal one, or so small a part of it, was not measured but made by wrong stamps.
+_NO_RATE: Final = 1e6
 #: What a nominal rate is worth where it must stand in for a measured one.
 _NOMINAL_TRUST: Final = 500e-6
 #: A device clock in seconds runs at the host's rate within this, or it is not in seconds.
@@ -105,7 +109,7 @@ def _share_slope(lines: list[_Line | None], alike: list[int], pieces: list[Piece
     agreeing = [place for place in measured if _agree(own[place].line, reference)]
     hulls = [(own[place].x, pieces[place].arrival_s) for place in agreeing if _rises(own[place].x)]
     slope = shared_slope(hulls) if len(hulls) > 1 else reference.slope
-    error = float(1 / np.sqrt(np.sum([1 / max(own[place].line.slope_error, 1e-300) ** 2 for place in agreeing])))
+    error = float(1 / np.sqrt(np.sum([1 / max(own[place].line.slope_error, 1e-150) ** 2 for place in agreeing])))
     for place, line in own.items():
         unmeasured = line.doubt > 0 or line.x.size < _FEW_ARRIVALS
         if place == best or line.line.bend is not None or not (unmeasured or place in agreeing):
@@ -175,7 +179,7 @@ def _line_over_device_time(x: Float64, arrival: Float64, device: Float64) -> tup
     Delays that wander can bend the line far more than any clock is wrong. A slope that is less certain than clocks are
     is not taken; one that is certain, and no clock's, says that device time is not in seconds.
     """
-    if x.size < _TOO_FEW_ARRIVALS or not bool(np.all(np.isfinite(device))):
+    if x.size < _TOO_FEW_ARRIVALS or not bool(np.all(np.abs(device) < _CLOCK_LIMIT_S)):
         return None
     if not bool(np.all(np.diff(device) > 0)) or not bool(np.all(np.diff(x) > 0)):
         return None
@@ -207,7 +211,7 @@ def _line_over_count(x: Float64, arrival: Float64, rate_hz: float) -> tuple[Line
     if abs(off) <= _ABSURD_RATE:
         return line, False, ()
     measured = abs(off) > _MEASURED * line.slope_error * rate_hz
-    if arrivals < _FEW_ARRIVALS or line.slope <= 0 or not measured:
+    if arrivals < _FEW_ARRIVALS or not measured or not 1 / _NO_RATE < 1 + off < _NO_RATE:
         note = f"{arrivals} arrivals do not tell the rate: the nominal rate stands in"
         return fit_line_below(x, arrival, 1 / rate_hz), True, (note,)
     return line, False, (f"its rate is {abs(1 / (1 + off) - 1) * 100:.1f} % {'below' if off > 0 else 'above'} nominal",)

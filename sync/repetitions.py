@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lab.repetitions import Repetition, Segmentation
+from lab.repetitions import Repetition, Segmentation, count_doubt
 from sync.boundaries import refine, refine_turn
 from sync.candidates import PARAMETERS, Candidate, Chain, best_chain, turning_points
 from sync.done_badly import what_is_odd, with_missed
@@ -96,9 +96,6 @@ def find_repetitions(
 
 
 def _segmentation(repetitions: tuple[Repetition, ...], expected: int | None, doubts: tuple[str, ...]) -> Segmentation:
-    found = len(repetitions)
-    if expected is not None and found != expected:
-        doubts = (f"{found} repetitions found where {expected} were expected", *doubts)
     parameters = {
         **PARAMETERS,
         "coarse_hz": COARSE_HZ,
@@ -117,7 +114,9 @@ def _segmentation(repetitions: tuple[Repetition, ...], expected: int | None, dou
         "sides_gap": _SIDES_GAP,
         "sides_count": _SIDES_COUNT,
     }
-    return Segmentation(repetitions, expected, SEGMENTER, parameters, doubts)
+    return Segmentation(
+        repetitions, expected, SEGMENTER, parameters, (*count_doubt(len(repetitions), expected), *doubts)
+    )
 
 
 def _hypotheses(body: Body) -> list[_Hypothesis]:

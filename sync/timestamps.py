@@ -66,8 +66,9 @@ def sample_times(stream: RecordedStream, clock: ClockMap) -> SampleTimes:
     if stream.stamps.size == 0:
         return _own_stamps(stream, "no samples")
     regular = stream.rate_hz > 0
-    if regular and not bool(np.all(np.abs(stream.stamps) < _CLOCK_LIMIT_S)):
-        stream = replace(stream, stamps=_filled(stream.stamps))
+    if regular and (absurd := _absurd(stream.stamps)):
+        times = sample_times(replace(stream, stamps=_filled(stream.stamps)), clock)
+        return replace(times, notes=(*times.notes, f"{absurd} stamps that are no times were not used"))
     ends = _ends_of_chunks(stream)
     if stream.counter is not None and regular:
         told = unwrap_by_rows(stream.counter, stream.counter_modulus, stream.stamps, ends, _usable_rows(stream))
@@ -107,6 +108,9 @@ def frame_times(view: RecordedView, clock: ClockMap) -> SampleTimes:
     rate_hz = view.stream.rate_hz
     if view.arrival_s.size == 0:
         return _own_stamps(view.stream, "no frames")
+    if absurd := _absurd(view.arrival_s):
+        times = frame_times(replace(view, arrival_s=_filled(view.arrival_s)), clock)
+        return replace(times, notes=(*times.notes, f"{absurd} arrivals that are no times were not used"))
     arrival = view_on_session_clock(view, clock)
     rate_hz = rate_hz if rate_hz > 0 else _rough_rate_hz(arrival)
     counted = unwrap(view.frame_id, 0, arrival, rate_hz)
@@ -307,6 +311,11 @@ def _without_counter(stream: RecordedStream, ends: Int64, notes: tuple[str, ...]
     fits = fit_pieces(pieces, stream.rate_hz)
     notes = (*notes, "no counter: losses show as gaps in time at best")
     return _joined(counted, pieces, fits, [0] * len(pieces), stream.rate_hz, "guess: index", notes)
+
+
+def _absurd(stamps: Float64) -> int:
+    """Return how many stamps are no clock readings."""
+    return stamps.size - int(np.count_nonzero(np.abs(stamps) < _CLOCK_LIMIT_S))
 
 
 def _filled(stamps: Float64) -> Float64:

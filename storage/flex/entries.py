@@ -53,7 +53,8 @@ class TakeEntry:
         for key in ("sync_file", "made_from"):  # older takes have none
             if not isinstance(take.setdefault(key, None), str | None):
                 raise ValueError(f"'{key}' is not text")
-        return cls(take, tuple(dict(row) for row in streams), tuple(dict(row) for row in repetitions))
+        repetitions = tuple({"excluded_itself": None} | dict(row) for row in repetitions)  # older ones do not say it
+        return cls(take, tuple(dict(row) for row in streams), repetitions)
 
     def files(self) -> set[str]:
         """Return the files that the rows name, relative to the dataset."""
@@ -194,7 +195,8 @@ def take_entry(
             "second_keystep": keysteps[1],
             "confidence": repetition.confidence,
             "doubts": repetition.doubts,
-            "provenance": "auto",
+            "provenance": repetition.provenance,
+            "excluded_itself": repetition.excluded_reason,
             "signals_group": group_name(number),
             "frame_rows": len(its_rows.time_s),
         }

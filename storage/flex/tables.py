@@ -84,7 +84,9 @@ def table_rows(entries: Mapping[str, TakeEntry], sheets: Mapping[str, Row]) -> d
         reason = entry.take.get("excluded_reason") or (None if is_current else "retaken")
         rows["takes"].append(entry.take | {"current": is_current})
         rows["streams"] += entry.streams
-        rows["repetitions"] += [row | {"excluded_reason": reason} for row in entry.repetitions]
+        rows["repetitions"] += [
+            row | {"excluded_reason": row["excluded_itself"] or reason} for row in entry.repetitions
+        ]
     rows["subjects"] = _subject_rows([entry.take for entry in ordered], sheets)
     rows["actions"] = [
         {

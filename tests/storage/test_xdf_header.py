@@ -74,6 +74,8 @@ def test_other_peoples_streams_get_defaults() -> None:
         (">2000.000000000000<", ">fast<", "nominal_srate"),
         (">2000.000000000000<", ">inf<", "nominal_srate"),
         (">2000.000000000000<", ">-1<", "nominal_srate"),
+        (">2000.000000000000<", ">1e308<", "nominal_srate"),
+        (">2000.000000000000<", ">1e-300<", "nominal_srate"),
         (">float32<", ">float16<", "channel_format"),
         (">65536<", ">0<", "counter_modulus"),
         (">640<", ">x<", "width"),
