@@ -2,7 +2,8 @@
 
 Run from the project's root: ``python benchmarks/resegment.py [--minutes 60] [--film-minutes 5]``. Takes are made
 offline by the packaged simulated lab, ten squats each; a few different ones, copied under other names until there are
-enough. Times are of the wall clock, with everything imported, in one process; the last table is the command itself.
+enough. The first table has processor and wall-clock seconds of one process with everything imported, and below each
+line the processor time of its parts; the last one has the wall clock of the command itself.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
+import one_thread  # noqa: F401
 from offline_take import record_offline
 
 from capture.resegment_job import TakeJob, run_job
@@ -66,12 +68,12 @@ def seconds_of(take: Path) -> float:
 
 
 class Stages:
-    """Sums the seconds of each stage; what lies between two counts as the first's."""
+    """Sums the processor seconds of each stage; what lies between two counts as the first's."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.seconds: dict[str, float] = {}
-        self._stage, self._began_s = "starting", time.perf_counter()
+        self._stage, self._began_s = "starting", time.process_time()
 
     def __call__(self, stage: str, done: int, _total: int) -> None:
         """Hear of a stage."""
@@ -80,13 +82,16 @@ class Stages:
 
     def enter(self, stage: str) -> None:
         """Begin a stage."""
-        now_s = time.perf_counter()
+        now_s = time.process_time()
         self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now_s - self._began_s
         self._stage, self._began_s = stage, now_s
 
 
 def resegment(takes: Sequence[Path], dataset: Path) -> tuple[float, dict[str, float], tuple[int, int]]:
-    """Make takes in this process; return seconds, those of each stage, and how many clips there are and were kept."""
+    """Make takes in this process; return seconds, those of each stage, and how many clips there are and were kept.
+
+    The former are of the wall clock, the latter of processors.
+    """
     began_s = time.perf_counter()
     stages = Stages()
     before = committed_takes(dataset)
@@ -126,8 +131,12 @@ def command(takes: Path, dataset: Path, workers: int) -> float:
 def _print_run(name: str, recorded_s: float, run: tuple[float, dict[str, float], tuple[int, int]]) -> None:
     seconds, stages, (clips, carried) = run
     parts = sorted(((part, name) for name, part in stages.items() if part >= 0.001), reverse=True)
-    print(f"| {name} | {recorded_s / 60:.1f} | {seconds:.1f} | {recorded_s / seconds:.0f} | {clips} | {carried} |")
-    print("  " + ", ".join(f"{name} {part / seconds:.0%}" for part, name in parts), flush=True)
+    busy_s = sum(stages.values())
+    print(
+        f"| {name} | {recorded_s / 60:.1f} | {busy_s:.1f} | {recorded_s / busy_s:.0f} | {seconds:.1f} |"
+        f" {recorded_s / seconds:.0f} | {clips} | {carried} |"
+    )
+    print("  " + ", ".join(f"{name} {part / busy_s:.0%}" for part, name in parts), flush=True)
 
 
 def main() -> None:
@@ -143,8 +152,8 @@ def main() -> None:
         signals = make_takes(folder / "signals", asked.minutes, cameras=False)
         run_job_warm(signals[:1], folder / "warm")
         recorded_s = sum(map(seconds_of, signals))
-        print("| takes | minutes | s | times real time | clips | of these kept |")
-        print("| --- | ---: | ---: | ---: | ---: | ---: |")
+        print("| takes | minutes | processor s | times real time | wall s | times real time | clips | of these kept |")
+        print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
         _print_run("signals", recorded_s, resegment(signals, folder / "d1"))
         if asked.film_minutes:
             films = make_takes(folder / "films", asked.film_minutes, cameras=True)
