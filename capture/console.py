@@ -242,8 +242,13 @@ class Console:
         )
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), text)
         with Progress(*columns, console=self._rich, transient=True, expand=True) as bars:
-            task = bars.add_task("", total=total)
-            yield lambda done, running: bars.update(task, completed=done, description=" · ".join(running))
+            task = bars.add_task("starting …", total=total)
+
+            def report(done: int, running: Sequence[str]) -> None:
+                said = " · ".join(running) or ("starting …" if done < total else "writing tables")
+                bars.update(task, completed=done, description=said)
+
+            yield report
 
     def _plain_progress(self) -> Any:
         said: set[str] = set()

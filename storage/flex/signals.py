@@ -100,7 +100,7 @@ def _add_dataset(group: Any, name: str, values: npt.NDArray[Any], unit: str) -> 
     options: dict[str, Any] = {"track_times": False}
     if values.nbytes >= _WORTH_COMPRESSING:
         chunk = (min(_CHUNK_ROWS, len(values)), *values.shape[1:])
-        options |= {"chunks": chunk, "compression": "gzip", "compression_opts": 4, "shuffle": True}
+        options |= {"chunks": chunk, "compression": "gzip", "compression_opts": 1, "shuffle": True}
     dataset = group.create_dataset(name, data=values, **options)
     dataset.attrs["unit"] = unit
     return dataset

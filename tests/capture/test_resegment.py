@@ -294,3 +294,27 @@ def test_a_folder_of_something_else_is_no_dataset(
     outcome = flex_capture("resegment", raw, "--dataset", tmp_path / "thesis")
     assert outcome.code == 3
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["thesis.docx"]
+
+
+def test_corrections_are_kept_unless_they_are_to_be_discarded(
+    take: Path, raw: Path, flex_capture: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = raw.parent / "dataset"
+    assert flex_capture("resegment", raw).code == 0
+    found = pd.read_parquet(dataset / "repetitions.parquet")
+    before = content(dataset)
+    seen = cuts(monkeypatch)
+    recording_s = read_record(take).recording_s
+    start_s = found.start_s[0] - recording_s + 0.25
+    assert flex_capture("reps", take, "--set", 1, "--start", f"{start_s:.3f}").code in {0, 1}
+    assert sorted(seen) == ["rep_01_view1.mov", "rep_01_view2.mov"]
+    assert "up to date" in flex_capture("resegment", raw).out
+    corrected = pd.read_parquet(dataset / "repetitions.parquet")
+    assert list(corrected.provenance) == ["corrected", "auto"]
+    processing.process_take(take, dataset, lambda *_: None, verify=True, discard_corrections=True)
+    assert list(pd.read_parquet(dataset / "repetitions.parquet").provenance) == ["auto", "auto"]
+    assert "up to date" not in flex_capture("resegment", raw).out  # without being told so, they are kept
+    assert pd.read_parquet(dataset / "repetitions.parquet").equals(corrected)
+    (take / "marks.jsonl").unlink()
+    assert flex_capture("resegment", raw).code == 0
+    assert content(dataset) == before
