@@ -16,6 +16,7 @@ from capture.commands.check import check
 from capture.commands.doctor import doctor
 from capture.commands.export import export
 from capture.commands.import_recording import import_recording
+from capture.commands.info import info
 from capture.commands.rebuild import rebuild
 from capture.commands.record import record
 from capture.commands.recover import recover
@@ -49,6 +50,7 @@ for _command in (
     import_recording,
     check,
     status,
+    info,
     show,
     amend,
     reps,

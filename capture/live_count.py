@@ -133,7 +133,14 @@ def count_so_far(time_s: Float64, positions_m: Float64, *, in_turn: bool) -> int
     from sync.repetitions import find_repetitions
 
     later = np.concatenate(([True], time_s[1:] > np.maximum.accumulate(time_s)[:-1]))
-    return find_repetitions(time_s[later], positions_m[later], in_turn=in_turn).found
+    time_s, positions_m = time_s[later], positions_m[later]
+    found = find_repetitions(time_s, positions_m, in_turn=in_turn)
+    if not in_turn or not found.found:
+        return found.found
+    # the other side's first repetitions are not yet enough to be seen as the second part of a set: looked at alone
+    rest = time_s > found.repetitions[-1].end_s
+    beyond = find_repetitions(time_s[rest], positions_m[rest]).found
+    return found.found + (beyond if beyond > 1 else 0)
 
 
 def _count(task: CountTask, pipe: Connection) -> None:

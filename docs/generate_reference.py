@@ -22,6 +22,7 @@ from calibration.markers import packaged_map, packaged_map_names
 from capture.cli import group
 from drivers.registry import BUILT_IN, find_driver
 from lab.actions import ACTIONS
+from lab.emg_targets import EmgTargets
 from lab.joints import JOINTS
 from lab.marker_map import MarkerMap
 from lab.marks import Mark
@@ -30,7 +31,7 @@ from lab.protocol import Protocol, ProtocolAction
 from lab.rig import DeviceEntry, LslSettings, Rig, StreamEntry
 from lab.subject import SubjectSheet
 from storage.flex.columns import FRAMES, STANDARD_VIEWS, TOP_TABLES, Column
-from storage.flex.description import dataset_description
+from storage.flex.description import TIME_DESCRIPTION, dataset_description
 
 REFERENCE: Final = Path(__file__).resolve().parent / "reference"
 
@@ -240,6 +241,8 @@ def _protocol() -> Iterable[str]:
     yield from _fields(PlaylistSet)
     yield from ("## Subject's sheet", "", _doc(SubjectSheet), "")
     yield from _fields(SubjectSheet)
+    yield from ("## sEMG targets", "", f"What `export --emg-targets FILE` takes. {_doc(EmgTargets)}", "")
+    yield from _fields(EmgTargets)
     yield from ("## Marks", "", _doc(Mark), "", "Each line is a JSON object with some of these keys:", "")
     yield from _fields(Mark)
     yield from (
@@ -293,10 +296,11 @@ def _layout() -> Iterable[str]:
         (f"`rep_01/{name}/values`", "float32", entry["shape"], entry["unit"], entry["description"])
         for name, entry in described["signals"]["datasets"].items()
     ]
-    rows.append(("`rep_01/…/time`", "float64", "(samples,)", "s", "Session time of each sample."))
+    rows.append(("`rep_01/…/time`", "float64", "(samples,)", "s", TIME_DESCRIPTION))
     yield from _table(("dataset", "type", "shape", "unit", "meaning"), rows)
     yield from ("", "## Sync", "", f"`{described['sync']['file']}`", "", str(described["sync"]["content"]))
     yield from ("", "## Video", "", f"`{described['video']['file']}`", "", str(described["video"]["frames"]), "")
+    yield from (_line(str(described["video"]["comment"])).replace("<", r"\<"), "")
 
 
 def _columns(columns: Sequence[Column]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Read a protocol or a playlist: TOML, every mistake in it said at once."""
+"""Read a protocol, a playlist or a lab's sEMG targets: TOML, every mistake in it said at once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from lab.emg_targets import EmgTargets
 from lab.errors import FileFormatError
 from lab.playlist import Playlist
 from lab.protocol import Protocol
@@ -23,6 +24,11 @@ def read_protocol(path: Path) -> Protocol:
 def read_playlist(path: Path) -> Playlist:
     """Return the playlist in ``path``. Raises FileFormatError with a sentence for each mistake."""
     return _read(path, Playlist)
+
+
+def read_emg_targets(path: Path) -> EmgTargets:
+    """Return the sEMG targets in ``path``. Raises FileFormatError with a sentence for each mistake."""
+    return _read(path, EmgTargets)
 
 
 def _read(path: Path, kind: type[_Model]) -> _Model:

@@ -45,7 +45,8 @@ class VideoIndex:
     """What a video file holds, frames in order of presentation; found without decoding.
 
     ``pts_us``, ``sizes`` and ``keyframes`` are (frames,): presentation time in microseconds, bytes, and whether the
-    frame stands alone. ``discarded`` counts torn packets at the end of a file that was not closed.
+    frame stands alone. ``discarded`` counts torn packets at the end of a file that was not closed. ``label`` is the
+    file's comment, such as ``cut_clip`` writes.
     """
 
     codec: str
@@ -56,6 +57,7 @@ class VideoIndex:
     sizes: npt.NDArray[np.int64]
     keyframes: npt.NDArray[np.bool_]
     discarded: int = 0
+    label: str = ""
 
     @property
     def all_intra(self) -> bool:
@@ -98,6 +100,7 @@ def read_video_index(path: Path) -> VideoIndex:
         rate = stream.average_rate
         codec = stream.codec_context.name
         width, height = stream.width, stream.height
+        label = str(container.metadata.get("comment", ""))
     table = np.array(rows, dtype=np.int64).reshape(-1, 3)
     table = table[np.argsort(table[:, 0], kind="stable")]
     return VideoIndex(
@@ -109,6 +112,7 @@ def read_video_index(path: Path) -> VideoIndex:
         sizes=np.ascontiguousarray(table[:, 1]),
         keyframes=table[:, 2] != 0,
         discarded=discarded,
+        label=label,
     )
 
 
@@ -156,10 +160,25 @@ def pts_us_of(pts: int, time_base: Fraction) -> int:
 
 
 def _seek_before(container: Any, stream: Any, pts_us: int) -> None:
+    """Go to a keyframe that is not shown later than ``pts_us``, or to the beginning where there is none.
+
+    FFmpeg looks for decoding times in some containers. Where pictures shown before a keyframe come after it in the file
+    (open groups, as H.265 has them), the keyframe found so may be shown too late, and what is before it cannot be
+    decoded.
+    """
     # One tick early: rounding to microseconds may have moved the frame's own keyframe behind the target.
     target = int(Fraction(pts_us, _US) / stream.time_base) - 1
     if stream.start_time is not None:
         target = max(target, stream.start_time)  # an AVI refuses what lies before its first frame
+    while True:
+        container.seek(target, stream=stream, backward=True, any_frame=False)
+        packet = next((packet for packet in container.demux(stream) if packet.size), None)
+        if packet is None or packet.pts is None or pts_us_of(packet.pts, stream.time_base) <= pts_us:
+            break
+        found = int(packet.pts if packet.dts is None else packet.dts)
+        if found > target or (stream.start_time is not None and target <= stream.start_time):
+            break  # there is nothing before it
+        target = found - 1 if stream.start_time is None else max(found - 1, stream.start_time)
     container.seek(target, stream=stream, backward=True, any_frame=False)
 
 
@@ -241,14 +260,16 @@ def _runs(wanted: list[int], index: VideoIndex) -> list[list[int]]:
     return runs
 
 
-def cut_clip(source: Path, destination: Path, first: int, last: int, index: VideoIndex | None = None) -> None:
+def cut_clip(
+    source: Path, destination: Path, first: int, last: int, index: VideoIndex | None = None, label: str = ""
+) -> None:
     """Write the frames ``first`` to ``last`` inclusive of ``source`` as an indexed MOV of its own.
 
     Times start at 0 and keep their spacing. Where every frame stands alone (mjpeg) they are copied bit for bit,
     otherwise decoded and encoded again as H.264 (MJPEG where there is no such encoder). The same input gives the same
-    bytes. Frames are counted in order of presentation; ``index`` spares reading it again. An existing ``destination``
-    is replaced, in one act. Raises IndexError for frames that the source does not have, FileFormatError where it cannot
-    be read, LayoutError where the clip cannot be written.
+    bytes. Frames are counted in order of presentation; ``index`` spares reading it again; ``label`` says in the file
+    what it is. An existing ``destination`` is replaced, in one act. Raises IndexError for frames that the source does
+    not have, FileFormatError where it cannot be read, LayoutError where the clip cannot be written.
     """
     import av
 
@@ -258,9 +279,16 @@ def cut_clip(source: Path, destination: Path, first: int, last: int, index: Vide
     part = part_path(destination)
     try:
         with av.open(str(part), "w", format="mov", options=_OPTIONS) as container:
+            if label:
+                container.metadata["comment"] = label
             written = (_copy if index.all_intra else _encode)(container, source, index, first, last)
         if written != last - first + 1:
             raise FileFormatError(f"{source}: {written} of the {last - first + 1} frames of a clip could be read.")
+        back = len(read_video_index(part).pts_us)
+        if back != written:
+            raise LayoutError(
+                f"{destination} has {back} frames where {written} were written; check the disk and cut it again."
+            )
         with part.open("r+b") as file:
             sync_file(file.fileno())
         os.replace(part, destination)  # noqa: PTH105 - the one act that tests interrupt

@@ -134,12 +134,13 @@ def clips_json(digests: Mapping[str, str]) -> str:
 
 
 def make_clip(
-    clip: PlannedClip, dataset: Path, source: Path, destination: Path, indices: dict[Path, VideoIndex]
+    clip: PlannedClip, dataset: Path, source: Path, destination: Path, indices: dict[Path, VideoIndex], label: str
 ) -> tuple[str, bool]:
     """Make one clip at ``destination``, whose folder exists; return its SHA-256 (hex) and whether it was carried over.
 
-    ``indices`` keeps the index of each video that was read. Raises LayoutError where the video is too short or the clip
-    cannot be written, FileFormatError where the video cannot be read, OSError.
+    ``label`` is what the clip says of itself, ``indices`` keeps the index of each video that was read. Raises
+    LayoutError where the video is too short or the clip cannot be written, FileFormatError where the video cannot be
+    read, OSError.
     """
     if clip.kept is not None and _carry_over(dataset / clip.kept.file, clip.kept.sha256, destination):
         return clip.kept.sha256, True
@@ -151,7 +152,7 @@ def make_clip(
             f"{source} has {count} frames, but repetition frames up to {clip.last} are asked of it; "
             "verify the raw take."
         )
-    cut_clip(source, destination, clip.first, clip.last, indices[source])
+    cut_clip(source, destination, clip.first, clip.last, indices[source], label)
     return file_digest(destination), False
 
 

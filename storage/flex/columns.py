@@ -277,6 +277,12 @@ FRAMES: Final = (
         nullable=True,
     ),
     Column(
+        "keystep",
+        "string",
+        "Keystep of the phase: first_keystep before the turn, second_keystep from the turn on; null where not public.",
+        nullable=True,
+    ),
+    Column(
         "pose_{joint}_{axis}",
         "float32",
         f"Position of the joint, z up, interpolated; null where absent or over gaps above {MAX_GAP_S} s.",

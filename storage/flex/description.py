@@ -19,6 +19,10 @@ SIGNALS: Final[dict[str, tuple[str, str, str]]] = {
 }
 
 
+#: What the times beside each signal are.
+TIME_DESCRIPTION: Final = "Session time of each sample, as the clock maps and the device's counter give it."
+
+
 def _described(columns: Sequence[Column]) -> list[dict[str, Any]]:
     return [
         {"name": c.name, "type": c.type, "unit": c.unit, "nullable": c.nullable, "description": c.description}
@@ -59,7 +63,9 @@ def dataset_description() -> dict[str, Any]:
         "signals": {
             "file": "signals/action=<action>/subject=<subject>/<take_id>.<revision>.h5",
             "groups": "rep_01, rep_02 …, each with a group for every modality of the take, with datasets values and "
-            "time (float64 seconds of session time) and attributes unit, rate_nominal_hz and rate_measured_hz.",
+            "time (float64 seconds of session time). Attributes of each dataset are unit, description, rate_nominal_hz "
+            "and rate_measured_hz (NaN where not known), of the values labels too; of each modality's group stream, "
+            "device, simulated and the rates.",
             "datasets": {
                 name: {"unit": unit, "shape": shape, "description": text}
                 for name, (unit, shape, text) in SIGNALS.items()
@@ -72,7 +78,11 @@ def dataset_description() -> dict[str, Any]:
         },
         "video": {
             "file": "video/action=<action>/subject=<subject>/<take_id>.<revision>/rep_<number>_<view>.mov",
-            "frames": "The raw frames from the view's start to its end frame, both included, as the camera gave them.",
+            "frames": "The raw frames from the view's start to its end frame, both included: copied where every frame "
+            "stands alone (as in Motion JPEG), else decoded and encoded again. Times begin at 0 and keep their "
+            "spacing.",
+            "comment": "The file's own metadata say which raw frames it holds: "
+            "<take_id> <view> frames <first> to <last>.",
         },
     }
 

@@ -99,13 +99,15 @@ def _repetition_table(
     import pyarrow as pa
 
     at_s, count = rows.time_s, len(rows.time_s)
-    phases = ACTIONS[take.record.action].phases
+    action = ACTIONS[take.record.action]
+    phases, keysteps = action.phases, action.phase_keysteps or (None, None)
     columns: dict[str, Any] = {
         "take_id": pa.array([take.record.id] * count, pa.string()),
         "repetition": pa.array(np.full(count, number, dtype=np.int64)),
         "frame": _frames(rows.frame),
         "time_s": pa.array(at_s),
         "phase": pa.array([phases[turned] for turned in rows.turned.tolist()], pa.string()),
+        "keystep": pa.array([keysteps[turned] for turned in rows.turned.tolist()], pa.string()),
         "heart_rate": _held(take.heart_rate, at_s),
         "breath_rate": _held(take.breath_rate, at_s),
     }

@@ -42,6 +42,11 @@ def clip_file(action: str, subject: str, take_id: str, revision: str, repetition
     return _in_room("video", action, subject, f"{take_id}.{revision}/{group_name(repetition)}_{view}.mov")
 
 
+def clip_label(take_id: str, view: str, first: int, last: int) -> str:
+    """Return what a clip says of itself: which raw frames it holds, both included, whatever its file is called."""
+    return f"{take_id} {view} frames {first} to {last}"
+
+
 def group_name(repetition: int) -> str:
     """Return the name of a repetition within its take: ``rep_01``."""
     return f"rep_{repetition:02d}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,9 @@ Float64 = npt.NDArray[np.float64]
 
 #: A repetition's signal of more numbers than this (hours of 64 channels) is not read into memory.
 _MOST_NUMBERS: Final = 1 << 29
+
+#: Whatever a damaged file makes h5py raise.
+_DAMAGE: Final = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,52 @@ def read_signals(dataset: Path, take: TakeEntry) -> list[dict[str, StoredSignal]
     try:
         with h5py.File(path, "r") as file:
             return [_read_group(file[str(row["signals_group"])]) for row in take.repetitions]
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
-        raise LayoutError(
-            f"{path} cannot be read ({first_line(error)}); write the take again from its raw take."
-        ) from error
+    except _DAMAGE as error:
+        raise _damaged(path, error) from error
 
 
-def _read_group(group: Any) -> dict[str, StoredSignal]:
-    return {name: _read_signal(name, group[name]) for name in SIGNALS if name in group}
+def read_repetition_signals(
+    dataset: Path, signals_file: object, group: str, names: Collection[str] = tuple(SIGNALS)
+) -> dict[str, StoredSignal]:
+    """Return the modalities of one repetition that are there and among ``names``, by name.
+
+    ``group`` is the repetition's in ``signals_file``. Raises LayoutError where the file is missing or damaged.
+    """
+    import h5py
+
+    path = file_of(dataset, signals_file)
+    try:
+        with h5py.File(path, "r") as file:
+            return _read_group(file[group], names)
+    except _DAMAGE as error:
+        raise _damaged(path, error) from error
+
+
+def read_labels(dataset: Path, signals_file: object, group: str, name: str) -> tuple[str, ...]:
+    """Return the channels' labels of one modality of a repetition; () where it is not there.
+
+    Raises LayoutError where the file is missing or damaged.
+    """
+    import h5py
+
+    path = file_of(dataset, signals_file)
+    try:
+        with h5py.File(path, "r") as file:
+            return _labels(file[group][name]["values"]) if name in file[group] else ()
+    except _DAMAGE as error:
+        raise _damaged(path, error) from error
+
+
+def _labels(stored: Any) -> tuple[str, ...]:
+    return tuple(str(label) for label in np.ravel(stored.attrs["labels"]).tolist())
+
+
+def _damaged(path: Path, error: BaseException) -> LayoutError:
+    return LayoutError(f"{path} cannot be read ({first_line(error)}); write the take again from its raw take.")
+
+
+def _read_group(group: Any, names: Collection[str] = tuple(SIGNALS)) -> dict[str, StoredSignal]:
+    return {name: _read_signal(name, group[name]) for name in SIGNALS if name in names and name in group}
 
 
 def _read_signal(name: str, part: Any) -> StoredSignal:
@@ -76,7 +118,7 @@ def _read_signal(name: str, part: Any) -> StoredSignal:
     values, time_s = stored[()].astype(np.float32), times[()].astype(np.float64)
     if values.ndim == 1:
         values = values[:, None]
-    labels = tuple(str(label) for label in np.ravel(stored.attrs["labels"]).tolist())
+    labels = _labels(stored)
     shape = (len(time_s), len(JOINTS), 3) if name == "pose" else (len(time_s), len(labels))
     if values.shape != shape or not np.isfinite(time_s).all() or (np.diff(time_s) <= 0).any():
         raise ValueError(f"{part.name} has values that do not fit its times")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lab.aligned import AlignedStream, AlignedTake
 from lab.joints import JOINTS
 from lab.repetitions import Repetition
-from storage.flex.description import SIGNALS
+from storage.flex.description import SIGNALS, TIME_DESCRIPTION
 from storage.flex.paths import group_name
 from storage.flex.versions import LAYOUT_VERSION
 
@@ -96,13 +96,16 @@ def take_signals(take: AlignedTake) -> tuple[Signal, ...]:
     return tuple(out)
 
 
-def _add_dataset(group: Any, name: str, values: npt.NDArray[Any], unit: str) -> Any:
+def _add_dataset(group: Any, name: str, values: npt.NDArray[Any], unit: str, description: str, signal: Signal) -> Any:
     options: dict[str, Any] = {"track_times": False}
     if values.nbytes >= _WORTH_COMPRESSING:
         chunk = (min(_CHUNK_ROWS, len(values)), *values.shape[1:])
         options |= {"chunks": chunk, "compression": "gzip", "compression_opts": 1, "shuffle": True}
     dataset = group.create_dataset(name, data=values, **options)
     dataset.attrs["unit"] = unit
+    dataset.attrs["description"] = description
+    dataset.attrs["rate_nominal_hz"] = float(signal.rate_nominal_hz)
+    dataset.attrs["rate_measured_hz"] = float(signal.rate_measured_hz)
     return dataset
 
 
@@ -137,10 +140,11 @@ def signals_bytes(take: AlignedTake, repetitions: Sequence[Repetition], revision
             for signal in signals:
                 samples = signal.within(repetition)
                 part = group.create_group(signal.name)
-                values = _add_dataset(part, "values", signal.values[samples], SIGNALS[signal.name][0])
+                unit, _shape, description = SIGNALS[signal.name]
+                values = _add_dataset(part, "values", signal.values[samples], unit, description, signal)
                 values.attrs["labels"] = list(signal.labels)
                 values.flush()
-                _add_dataset(part, "time", signal.time_s[samples], "s").flush()
+                _add_dataset(part, "time", signal.time_s[samples], "s", TIME_DESCRIPTION, signal).flush()
                 part.attrs["stream"] = signal.stream
                 part.attrs["device"] = signal.device
                 part.attrs["simulated"] = signal.simulated

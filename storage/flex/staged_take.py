@@ -14,6 +14,8 @@ from storage.atomic import write_bytes_durably
 from storage.flex.clips import CLIPS_KEY, PlannedClip, clip_key, clips_json, make_clip
 from storage.flex.entries import Row, TakeEntry, take_entry
 from storage.flex.frames import FrameRows, frame_rows, frames_bytes
+from storage.flex.paths import clip_label
+from storage.flex.read_back import check_written
 from storage.flex.signals import signals_bytes
 from storage.flex.tables import ENTRY_KEY, SIMULATED_KEY, VERSION_KEY
 from storage.flex.take_checks import check_take
@@ -70,7 +72,7 @@ def stage_take(
 ) -> StagedTake:
     """Make all files of a take below ``folder``, which is on the dataset's disk; the dataset itself is only read.
 
-    ``clips`` are those of ``plan_clips``. Raises LayoutError if the take cannot be written.
+    What was made is read back. ``clips`` are those of ``plan_clips``. Raises LayoutError if the take cannot be written.
     """
     take, segmentation = content.take, content.segmentation
     check_take(take, segmentation)
@@ -111,6 +113,9 @@ def stage_take(
             write_bytes_durably(path, encode())
             made.append(file)
             progress(what, 1, 1)
+        progress("reading back", 0, 1)
+        check_written(folder, entry)
+        progress("reading back", 1, 1)
     except FlexCaptureError:
         raise
     except OSError as error:
@@ -153,7 +158,8 @@ def _stage_clips(
         destination = folder / file
         destination.parent.mkdir(parents=True, exist_ok=True)
         source = view_video_path(content.folder, content.take.record, clip.view)
-        digests[clip_key(file)], as_before = make_clip(clip, dataset, source, destination, indices)
+        label = clip_label(entry.take_id, clip.view, clip.first, clip.last)
+        digests[clip_key(file)], as_before = make_clip(clip, dataset, source, destination, indices, label)
         files.append(file)
         carried += as_before
     progress("video", len(clips), len(clips))

@@ -229,7 +229,9 @@ def read_parquet(path: Path) -> pa.Table:
 
     try:
         with pq.ParquetFile(path) as file:
-            return file.read()
+            table = file.read()
+        table.validate(full=True)  # text that is no text would fail where its rows are looked at
+        return table
     except (OSError, ValueError, pa.ArrowException, MemoryError, OverflowError) as error:
         raise LayoutError(
             f"{path} cannot be read as a Parquet file ({first_line(error)}); run `flex-capture rebuild`."

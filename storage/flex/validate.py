@@ -14,6 +14,7 @@ from storage.flex.paths import clip_file, files_below, frames_file, is_own_file,
 from storage.flex.staging import abandoned_folders
 from storage.flex.tables import DATASET_JSON, TAKES_KEY, committed_takes, first_line
 from storage.flex.validate_files import clip_findings, frames_findings, signals_findings, sync_findings
+from storage.flex.validate_pose import pose_findings
 from storage.flex.validate_tables import (
     TopTables,
     agreement_findings,
@@ -25,10 +26,11 @@ from storage.flex.validate_tables import (
 from storage.flex.versions import LAYOUT_VERSION
 
 
-def validate(dataset: Path) -> list[str]:
+def validate(dataset: Path, progress: Callable[[str, int, int], None] | None = None) -> list[str]:
     """Name every broken promise of a dataset, one sentence each; an empty list means that all are kept.
 
-    A damaged file is a finding, never an error. Raises LayoutError only if the folder is no dataset at all.
+    ``progress`` is told what is being validated, how many takes are done, and of how many. A damaged file is a finding,
+    never an error. Raises LayoutError only if the folder is no dataset at all.
     """
     must_be_begun(dataset)
     findings = _guarded(DATASET_JSON, _description_findings, dataset)
@@ -40,7 +42,10 @@ def validate(dataset: Path) -> list[str]:
         ("takes.parquet", interrupted_findings),
     ):
         findings += _guarded(file, check, tables)
-    for take in tables.committed():
+    takes = tables.committed()
+    for done, take in enumerate(takes):
+        if progress is not None:
+            progress("validating", done, len(takes))
         findings += _take_files_findings(dataset, take, tables.repetitions_of(take))
     findings += _guarded("repetitions.parquet", agreement_findings, dataset, tables)
     findings += _leftover_findings(dataset, tables)
@@ -84,6 +89,8 @@ def _take_files_findings(dataset: Path, take: Row, repetitions: list[Row]) -> li
             findings.append(f"{file}: is missing, but take {take['take_id']} names it; write the take again.")
         else:
             findings += _guarded(file, check, dataset, take, repetitions)
+    if not findings:
+        findings += _guarded(frames_file(*place), pose_findings, dataset, take, repetitions)
     findings += _guarded("repetitions.parquet", _clips_findings, dataset, repetitions)
     return findings
 

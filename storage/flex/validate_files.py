@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from lab.joints import JOINTS
 from storage.flex.columns import FRAMES, EmgColumn
-from storage.flex.description import SIGNALS
+from storage.flex.description import SIGNALS, TIME_DESCRIPTION
 from storage.flex.entries import Row
-from storage.flex.paths import group_name
+from storage.flex.paths import clip_label, group_name
 from storage.flex.validate_tables import schema_findings
 from storage.flex.versions import BOUND_TOLERANCE_S
 from storage.video_reader import read_video_index
@@ -34,6 +34,9 @@ _LARGEST: Final = {"pose": 100.0, "emg": 1e6, "heart_rate": 400.0, "breath_rate"
 
 #: sEMG whose largest value is below this many microvolt was written in volt: amplifier noise alone is more.
 _SMALLEST_EMG_UV: Final = 0.01
+
+#: What a clip says of itself is cut to this many characters.
+_LONGEST_LABEL: Final = 100
 
 #: A picture is bounded by what it draws, however long the take was.
 _LARGEST_PICTURE: Final = 50_000_000
@@ -104,6 +107,9 @@ def _rows_findings(part: pa.Table, take: Row, row: Row) -> list[str]:
             findings.append(f"frames of {name} do not run from {start} to {end}.")
     if phases != [row["second_phase"] if after else row["first_phase"] for after in turned.tolist()]:
         findings.append(f"phases of {name} do not change at the turn.")
+    keysteps = part.column("keystep").to_pylist()
+    if keysteps != [row["second_keystep"] if after else row["first_keystep"] for after in turned.tolist()]:
+        findings.append(f"keysteps of {name} do not change at the turn.")
     for column in part.column_names:
         if not re.fullmatch(r"view\d_frame", column):
             continue
@@ -177,9 +183,11 @@ def _signal_findings(group: Any, modality: str, row: Row) -> list[str]:
     if not isinstance(values, h5py.Dataset) or not isinstance(time, h5py.Dataset):
         return ["has no datasets values and time."]
     findings = []
-    unit, shape, _text = SIGNALS[modality]
+    unit, shape, text = SIGNALS[modality]
     if values.attrs.get("unit") != unit or time.attrs.get("unit") != "s":
         findings.append(f"does not state its units '{unit}' and 's'.")
+    if values.attrs.get("description") != text or time.attrs.get("description") != TIME_DESCRIPTION:
+        findings.append("does not describe its values and times as the layout does.")
     if not all(isinstance(part.attrs.get(rate), float) for rate in ("rate_nominal_hz", "rate_measured_hz")):
         findings.append("does not state its nominal and measured rate.")
     labels = values.attrs.get("labels")
@@ -187,6 +195,8 @@ def _signal_findings(group: Any, modality: str, row: Row) -> list[str]:
     inner = {"emg": (count,), "pose": (len(JOINTS), 3)}.get(modality, ())
     if values.shape[1:] != inner or time.shape != values.shape[:1] or count < 1:
         return [*findings, f"has values {values.shape} beside times {time.shape}; they should be {shape}."]
+    if modality == "pose" and tuple(labels.tolist()) != JOINTS:
+        findings.append("does not name its joints in the order of the layout.")
     if values.dtype.kind != "f" or time.dtype != np.float64 or math.prod(values.shape) > _MOST_NUMBERS:
         return [*findings, f"has values of type {values.dtype} and times of type {time.dtype}."]
     time_s, numbers = time[()], values[()]
@@ -225,9 +235,15 @@ def sync_findings(dataset: Path, take: Row, _repetitions: list[Row]) -> list[str
 def clip_findings(dataset: Path, row: Row, view: str) -> list[str]:
     """Check that a clip holds the frames from the view's start to its end frame, in order of time."""
     file = row[f"{view}_clip"]
-    pts_us = read_video_index(dataset / file).pts_us
-    wanted = row[f"{view}_end_frame"] - row[f"{view}_start_frame"] + 1
+    index = read_video_index(dataset / file)
+    pts_us = index.pts_us
+    start, end = row[f"{view}_start_frame"], row[f"{view}_end_frame"]
+    wanted = end - start + 1
     findings = []
+    label = clip_label(row["take_id"], view, start, end)
+    if index.label != label:
+        said = f"'{index.label[:_LONGEST_LABEL]}'" if index.label else "nothing"
+        findings.append(f"{file}: says of itself {said} and should be '{label}'; write the take again.")
     if len(pts_us) != wanted:
         findings.append(f"{file}: has {len(pts_us)} frames and should have {wanted}.")
     if not _advances(pts_us):

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -51,15 +52,26 @@ class TopTables:
 
     def committed(self) -> list[Row]:
         """Return the rows of takes whose revision ``repetitions`` names: an interrupted write may have put others."""
+        return self._committed
+
+    def repetitions_of(self, take: Row) -> list[Row]:
+        """Return the rows of a take's repetitions."""
+        return self._repetitions.get(take.get("take_id"), [])
+
+    @cached_property
+    def _repetitions(self) -> dict[object, list[Row]]:
+        by_take: dict[object, list[Row]] = {}
+        for row in self.rows["repetitions"] or ():
+            by_take.setdefault(row.get("take_id"), []).append(row)
+        return by_take
+
+    @cached_property
+    def _committed(self) -> list[Row]:
         try:
             files = committed_takes(self.metadata["repetitions"])
         except LayoutError:
             return self.rows["takes"] or []
         return [row for row in self.rows["takes"] or () if files.get(row.get("take_id", "")) == row.get("frames_file")]
-
-    def repetitions_of(self, take: Row) -> list[Row]:
-        """Return the rows of a take's repetitions."""
-        return [row for row in self.rows["repetitions"] or () if row.get("take_id") == take.get("take_id")]
 
 
 def schema_findings(file: str, table: pa.Table, columns: Sequence[Column], emg: Sequence[EmgColumn] = ()) -> list[str]:
@@ -155,6 +167,8 @@ def take_findings(tables: TopTables) -> list[str]:
                 f"{file}: take {row['take_id']} has {row['found']} repetitions found and {count} rows in "
                 "repetitions.parquet."
             )
+    if not interrupted_findings(tables):  # else some takes are of one write and some of another
+        findings += _current_findings(file, takes)
     known = {(row["take_id"], row["repetition"]) for row in repetitions or ()}
     findings += [
         f"annotations.parquet: is about repetition {row['repetition']} of take {row['take_id']}, which there is not."
@@ -162,6 +176,20 @@ def take_findings(tables: TopTables) -> list[str]:
         if repetitions is not None and (row["take_id"], row["repetition"]) not in known
     ]
     return findings
+
+
+def _current_findings(file: str, takes: list[Row]) -> list[str]:
+    """Say of which subject, session and action not exactly one take is current."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for row in takes:
+        its = groups.setdefault((row["subject"], row["session"], row["action"]), [])
+        its += [row["take_id"]] if row["current"] else []
+    return [
+        f"{file}: {' and '.join(current) or 'no take'} of {subject}, session {session}, action {action}"
+        f" {'are' if len(current) > 1 else 'is'} current; exactly one take should be."
+        for (subject, session, action), current in groups.items()
+        if len(current) != 1
+    ]
 
 
 def repetition_findings(tables: TopTables) -> list[str]:

@@ -37,6 +37,15 @@ name = "vest"
 driver = "simulated.vest"
 max_uncertainty_ms = 500.0
 """
+CAMERAS = "".join(
+    f'[[device]]\nname = "view{number}"\ndriver = "simulated.camera"\nrate_hz = 10.0\n' for number in (1, 2)
+)
+TARGETS = """
+[targets]
+A16 = ["L vastus_lateralis", "L gluteus_maximus", "R vastus_lateralis", "R gluteus_maximus"]
+"""
+#: A release needs cameras and two subjects: where its commands name the dataset, that of another lab is meant.
+FILMED = "filmed/dataset"
 PLAYLIST = 'name = "legs first"\norder = ["A16", "A17"]\n'
 TAKE = "flex-data/raw/S12/20261123-0930/A16-01"
 #: Commands that go on until they are stopped, and what stops them.
@@ -58,6 +67,23 @@ def record_with_labrecorder(lab: Path) -> None:
     write_video(lab / "side.mkv", len(numbers), "mjpeg")
     entry = f'[[stream]]\nname = "amp"\nsource_id = "{AMP}"\ncounter = "count"\ncounter_modulus = 256\n'
     (lab / "theirs.toml").write_text(f'name = "their lab"\n{entry}', encoding="utf-8")
+
+
+def record_filmed(lab: Path) -> None:
+    """Leave a dataset of two subjects with two views each."""
+    from offline_take import record_offline
+
+    from capture.process_take import process_take
+
+    (lab / "filmed.toml").write_text(RIG + CAMERAS, encoding="utf-8")
+    (lab / "emg-targets.toml").write_text(TARGETS, encoding="utf-8")
+    small = {"width": 320, "height": 240, "focal_px": 260.0, "quality": 30}
+    for seed, subject in enumerate(("S12", "S13"), start=1):
+        rig = lab / "filmed.toml"
+        take = record_offline(
+            lab / "filmed", seed=seed, repetitions=2, cameras=True, rig_path=rig, options=small, subject=subject
+        )
+        process_take(take, lab / FILMED, lambda *_: None, verify=False)
 
 
 def complete_commands(project: Path) -> list[tuple[str, ...]]:
@@ -95,6 +121,7 @@ def lab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     out = lab / "flex-data"
     take = record_offline(out, rig_path=lab / "lab.toml", repetitions=3, session="20261123-0930")
     assert take == lab / TAKE
+    record_filmed(lab)
     (lab / "recordings").mkdir()
     shutil.copy(take / "streams.xdf", lab / "recordings" / "session3.xdf")
     write_recording(lab / "recordings" / "lab2.xdf")
@@ -154,6 +181,8 @@ def test_every_command_in_the_documents_does_what_it_says(
         monkeypatch.setattr(sys, "stdin", io.StringIO("S12\n"))
         named = globbed(list(words), folder)
         command = next((word for word in words if not word.startswith("-")), "")
+        if "release" in words:
+            named = [FILMED if word == "flex-data/dataset" else word for word in named]
         for disk in USB:
             named = [word.replace(disk, str(folder / PLUGGED_IN)) for word in named]
         if "--remote" in words:
