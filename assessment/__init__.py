@@ -2,5 +2,5 @@
 
 In: repetitions and annotations.
 Out: scores.
-May touch: nothing yet: the room is empty until its issue.
+May touch: nothing. So far there is the score alone; graph and annotation come with their issue.
 """

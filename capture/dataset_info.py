@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -29,7 +31,7 @@ _LEGEND: Final = (
     ("11+", " more"),
     ("10~", " out of sync"),
     ("10!", " something failed"),
-    ("0x", " excluded"),
+    ("0x", " some or all excluded"),
     (".", " no take"),
 )
 _SUBJECT_COLUMNS: Final = 12
@@ -120,29 +122,25 @@ def dataset_info(dataset: Path, rows: DatasetRows) -> DatasetInfo:
     for row in rows.takes:
         groups.setdefault((row["subject"], row["action"]), []).append(row)
     current = [row for row in rows.takes if row["current"]]
-    used = [row for row in current if row.get("excluded_reason") is None]
+    used = [row for row in rows.repetitions if row["excluded_reason"] is None]
+    used_of = Counter(row["take_id"] for row in used)
     subjects = tuple(sorted({row["subject"] for row in rows.takes}))
     actions = tuple(action for action in ACTIONS if any(action == its for _, its in groups))
-    seconds = sum(
-        repetition["end_s"] - repetition["start_s"]
-        for row in used
-        for repetition in rows.entries[row["take_id"]].repetitions
-    )
     return DatasetInfo(
         dataset=str(dataset),
         subjects=subjects,
         actions=actions,
         takes=len(rows.takes),
         retaken_takes=len(rows.takes) - len(current),
-        excluded_takes=len(current) - len(used),
+        excluded_takes=sum(row.get("excluded_reason") is not None for row in current),
         out_of_sync_takes=sum(not row["in_sync"] for row in current),
         marked_takes=sum(bool(_failed(row)) for row in current),
         simulated_takes=sum(bool(row["simulated"]) for row in current),
         repetitions=sum(row["found"] for row in current),
         expected_repetitions=sum(row.get("expected") or 0 for row in current),
-        used_repetitions=sum(row["found"] for row in used),
-        used_hours=seconds / 3600,
-        cells=tuple(_cell(subject, action, takes) for (subject, action), takes in sorted(groups.items())),
+        used_repetitions=len(used),
+        used_hours=math.fsum(row["end_s"] - row["start_s"] for row in used) / 3600,
+        cells=tuple(_cell(subject, action, takes, used_of) for (subject, action), takes in sorted(groups.items())),
         missing=tuple((s, action) for s in subjects for action in actions if (s, action) not in groups),
         short=tuple(
             ShortTake(row["take_id"], row["found"], row["expected"])
@@ -156,12 +154,12 @@ def _failed(row: dict[str, Any]) -> bool:
     return bool(row.get("faults")) or row["state"] != "complete"
 
 
-def _cell(subject: str, action: str, takes: Sequence[dict[str, Any]]) -> Cell:
+def _cell(subject: str, action: str, takes: Sequence[dict[str, Any]], used_of: Mapping[str, int]) -> Cell:
     current = [row for row in takes if row["current"]]
-    used = [row for row in current if row.get("excluded_reason") is None]
+    used = sum(used_of.get(row["take_id"], 0) for row in current)
     asked = [row["expected"] for row in current if row.get("expected") is not None]
     said: dict[Flag, bool] = {
-        "excluded": len(used) < len(current),
+        "excluded": used < sum(row["found"] for row in current),
         "marked": any(_failed(row) for row in current),
         "out of sync": any(not row["in_sync"] for row in current),
         "fewer": any(row.get("expected") is not None and row["found"] < row["expected"] for row in current),
@@ -175,7 +173,7 @@ def _cell(subject: str, action: str, takes: Sequence[dict[str, Any]]) -> Cell:
         retaken=len(takes) - len(current),
         found=sum(row["found"] for row in current),
         expected=sum(asked) if asked else None,
-        used=sum(row["found"] for row in used),
+        used=used,
         flags=tuple(flag for flag, holds in said.items() if holds),
     )
 

@@ -18,10 +18,11 @@ from storage.flex.tables import read_entries, table_rows
 
 @dataclass(frozen=True)
 class DatasetRows:
-    """The tables of a dataset: ``entries`` by take id, and ``takes`` with what depends on the other takes."""
+    """The tables of a dataset: ``entries`` by take id; ``takes``, ``repetitions`` with what depends on other takes."""
 
     entries: dict[str, TakeEntry]
     takes: tuple[Row, ...]
+    repetitions: tuple[Row, ...]
 
     def entry(self, take_id: str) -> TakeEntry:
         """Return a take's rows. Raises RequestError where it is not in the dataset, and names the nearest."""
@@ -44,7 +45,8 @@ def read_rows(dataset: Path) -> DatasetRows:
     check_place(dataset)
     entries = read_entries(dataset)
     try:
-        return DatasetRows(entries, tuple(table_rows(entries, {})["takes"]))
+        rows = table_rows(entries, {})
+        return DatasetRows(entries, tuple(rows["takes"]), tuple(rows["repetitions"]))
     except (KeyError, TypeError, ValueError) as error:
         raise LayoutError(f"{dataset}: its tables lack columns ({error}); run `flex-capture rebuild`.") from error
 

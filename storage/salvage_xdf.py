@@ -158,7 +158,7 @@ class _Ends:
             stamps = samples.all_stamps(self._last_s, interval_s)
             if _is_ours(self.stream.header):
                 self.events += map(Event.of_marker, stamps.tolist(), samples.texts)
-        elif samples.stamped is None:  # as our recorder writes them
+        elif samples.marks is None:  # as our recorder writes them
             stamps = file.f64[samples.places[[0, -1]] + 1]
         else:
             stamps = np.empty(len(samples.places))

@@ -31,20 +31,23 @@ class FileBytes:
         """See ``data`` through numpy; it stays open as long as one of the arrays lives."""
         self.data = data
         self.size = len(data)
-        self._each: dict[tuple[np.dtype[Any], int], npt.NDArray[Any]] = {}
+        self._pieces: dict[tuple[int, int], npt.NDArray[Any]] = {}
         self.u8 = np.frombuffer(data, dtype=np.uint8)
-        self.u16 = self.each(np.dtype("<u2"))
-        self.u32 = self.each(np.dtype("<u4"))
-        self.i64 = self.each(np.dtype("<i8"))
-        self.f64 = self.each(np.dtype("<f8"))
+        self.i64 = self._each(np.dtype("<i8"))
+        self.f64 = self._each(np.dtype("<f8"))
+        #: Element k is the stamp of a sample whose mark is byte k.
+        self.stamps = self._each(np.dtype("<f8"), 1)
 
-    def each(self, dtype: np.dtype[Any], behind: int = 0) -> npt.NDArray[Any]:
-        """Return the array of all values of a type; element k is the one that begins ``behind`` bytes behind byte k."""
-        if (dtype, behind) not in self._each:
-            count = max(self.size - behind - dtype.itemsize + 1, 0)
-            values = np.ndarray((count,), dtype, buffer=self.data, offset=min(behind, self.size), strides=(1,))
-            self._each[dtype, behind] = values
-        return self._each[dtype, behind]
+    def pieces(self, size: int, behind: int) -> npt.NDArray[Any]:
+        """Return the array of all ``size`` bytes in a row; element k begins ``behind`` bytes behind byte k."""
+        if (size, behind) not in self._pieces:
+            self._pieces[size, behind] = self._each(np.dtype(f"V{size}"), behind)
+        return self._pieces[size, behind]
+
+    def _each(self, dtype: np.dtype[Any], behind: int = 0) -> npt.NDArray[Any]:
+        count = max(self.size - behind - dtype.itemsize + 1, 0)
+        values: npt.NDArray[Any] = np.ndarray((count,), dtype, self.data, min(behind, self.size), (1,))
+        return values
 
     def find(self, wanted: bytes, start: int, stop: int) -> int:
         """Return where ``wanted`` lies first within these bytes, -1 where it does not; little memory is needed."""

@@ -14,7 +14,7 @@ from storage.xdf_rows import Float64, Rows, read_stamps, read_values
 from storage.xdf_texts import Texts
 from storage.xdf_walk import WalkedStream
 
-_MARGIN: Final = 1.03  # room beyond what the file so far lets expect
+_MARGIN: Final = 1.01  # room beyond what the file so far lets expect
 _TELLING: Final = 1 / 32  # part of the file from which on it lets the rest be expected
 _IN_PLACE: Final = 1.25  # arrays that grow by more get new memory, of which only what is filled is ever touched
 

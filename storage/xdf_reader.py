@@ -21,8 +21,8 @@ from storage.xdf_walk import XdfWalk
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SMALLEST_BLOCK: Final = 3 << 19
-_LARGEST_BLOCK: Final = 2 << 20
+_BLOCK: Final = 2 << 20
+_LARGEST_BLOCK: Final = 4 << 20
 _BLOCKS_A_FILE: Final = 16  # at least, so that what a block needs is small beside what the file gives
 
 
@@ -100,7 +100,7 @@ def read_xdf(path: Path) -> XdfFile:
     and hardly more than the result needs. Raises FileFormatError where the file cannot be read or is no XDF file.
     """
     with mapped_xdf(path) as data:
-        block_bytes = min(max(len(data) // _BLOCKS_A_FILE, _SMALLEST_BLOCK), _LARGEST_BLOCK)
+        block_bytes = min(max(len(data) // _BLOCKS_A_FILE, _BLOCK), _LARGEST_BLOCK)
         walk = XdfWalk(data, block_bytes, keeps_spans=False)
         contents: list[StreamContent] = []
         for _ in walk.stretches():
@@ -111,7 +111,7 @@ def read_xdf(path: Path) -> XdfFile:
         return XdfFile(tuple(_stream(content) for content in contents), walk.discarded, tuple(walk.notes))
 
 
-def stream_xdf(path: Path, block_bytes: int = _LARGEST_BLOCK) -> Iterator[XdfBlock]:
+def stream_xdf(path: Path, block_bytes: int = _BLOCK) -> Iterator[XdfBlock]:
     """Read an XDF file block by block, in an amount of memory that does not grow with the file.
 
     A block holds about what ``block_bytes`` of the file give, a sample at least. The parts of a stream, joined, are

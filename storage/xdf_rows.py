@@ -1,203 +1,56 @@
-"""The samples of many chunks at once: where each one lies, whether it carries a stamp, and its values.
-
-A sample is one byte (0 or 8), that many bytes of stamp, then its values. Since every value of a numeric stream has the
-same size, the length of a chunk tells how many of its samples carry a stamp. Where all do, none does, or the first
-alone does, the places of all samples follow by arithmetic; a chunk of any other mixture is gone through.
-"""
+"""The samples of many chunks at once, from their places: their stamps and their values."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from storage.xdf_bytes import FileBytes, Int64
+from storage.xdf_marks import STAMP_BYTES, Marks
 
 Float64 = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 
-#: Which samples of a chunk carry a stamp.
-ALL, FIRST, NONE, MIXED = range(4)
-
-STAMP_BYTES: Final = 8
+_FEW_LENGTHS: Final = 16  # of runs, that are worth to be told one after the other
 _SHORT_RUN: Final = 64  # omitted stamps in a row that are told for many runs at once
-_LEAP: Final = 8  # samples of one kind in a row, from which on more of them are looked for at once
-_LONGEST_LEAP: Final = 4_096
-_MARKS: Final = {0: b"\x00", STAMP_BYTES: b"\x08"}
 _SCRATCH: Final = 96 << 10  # bytes; larger pieces of memory are fetched from the system anew each time, which is slow
 
 
 class Rows(NamedTuple):
     """Samples of one stream in the order of the file.
 
-    ``places`` (n,) are those of their first bytes in the file, which a stamp follows where ``stamped``, None where all
-    are. ``ends`` (chunks,) index the last sample of each chunk that ends here, ``broken`` those samples before which
-    something of the stream is missing.
+    ``places`` (n,) are those of their first bytes in the file, ``marks`` those bytes, the number of bytes of stamp that
+    follow; None where all are stamped. ``ends`` (chunks,) index the last sample of each chunk that ends here,
+    ``broken`` those samples before which something of the stream is missing.
     """
 
     places: Int64
-    stamped: Bools | None
+    marks: Marks | None
     ends: Int64
     broken: Int64
-
-
-def stamping_of(stamps: Int64, counts: Int64, first_marks: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
-    """Return which samples of each chunk carry a stamp, by how many do and by its first byte."""
-    one = (stamps == 1) & (first_marks == STAMP_BYTES)
-    return np.select([stamps == counts, stamps == 0, one], [ALL, NONE, FIRST], MIXED).astype(np.int8)
-
-
-def marks_of(
-    file: FileBytes, starts: Int64, stops: Int64, counts: Int64, sizes: Int64, stamping: npt.NDArray[np.int8]
-) -> tuple[Int64, npt.NDArray[np.uint8], Bools]:
-    """Find the samples of whole chunks whose samples fill the bytes from ``starts`` to ``stops``.
-
-    All of (chunks,); ``sizes`` are those of a sample's values in bytes. Returns the place of each sample's first byte
-    and that byte, (samples,), and which chunks contradict themselves, (chunks,).
-    """
-    behind = np.cumsum(counts)
-    before = behind - counts
-    total = int(behind[-1]) if len(behind) else 0
-    wrong = np.zeros(len(starts), dtype=np.bool_)
-    places = np.arange(total)
-    if (stamping == ALL).all():
-        strides = 1 + STAMP_BYTES + sizes
-        places *= np.repeat(strides, counts)
-        places += np.repeat(starts - before * strides, counts)
-        marks = file.u8[places]
-        bad = marks != STAMP_BYTES
-    else:
-        strides = 1 + sizes + np.where(stamping == ALL, STAMP_BYTES, 0)
-        lead = np.where(stamping == FIRST, STAMP_BYTES, 0)
-        places *= np.repeat(strides, counts)
-        places += np.repeat(starts + lead - before * strides, counts)
-        firsts = before[stamping == FIRST]
-        places[firsts] -= STAMP_BYTES
-        mixed = np.flatnonzero(stamping == MIXED)
-        if len(mixed):
-            _place_mixed(file, places, before, wrong, mixed, (starts, stops, counts, sizes))
-        marks = file.u8[places]
-        expected = np.repeat(np.where(stamping == ALL, STAMP_BYTES, 0).astype(np.uint8), counts)
-        expected[firsts] = STAMP_BYTES
-        bad = marks != expected
-        if len(mixed):
-            bad &= np.repeat(stamping != MIXED, counts)  # these were gone through
-    if bad.any():
-        wrong[np.searchsorted(before, np.flatnonzero(bad), side="right") - 1] = True
-    return places, marks, wrong
-
-
-def _place_mixed(
-    file: FileBytes,
-    places: Int64,
-    before: Int64,
-    wrong: Bools,
-    mixed: npt.NDArray[np.intp],
-    chunks: tuple[Int64, Int64, Int64, Int64],
-) -> None:
-    """Fill in the places of the samples of chunks that are stamped in no simple way; say which are wrong."""
-    starts, stops, counts, sizes = chunks
-    small = mixed[counts[mixed] <= _SHORT_RUN]
-    if counts[small].sum() > 100 * counts[small].max(initial=0):  # a step for all of them costs as much as 100 in turn
-        mixed = mixed[counts[mixed] > _SHORT_RUN]
-        small = small[np.argsort(-counts[small], kind="stable")]
-        at, right = starts[small], np.ones(len(small), dtype=np.bool_)
-        last = file.size - 1
-        for step in range(int(counts[small[0]])):
-            going = int(np.count_nonzero(counts[small] > step))
-            here = np.minimum(at[:going], last)
-            marks = file.u8[here]
-            right[:going] &= (marks == 0) | (marks == STAMP_BYTES)
-            places[before[small[:going]] + step] = here
-            at[:going] += 1 + sizes[small[:going]] + marks
-        wrong[small] = ~right | (at != stops[small])
-    for chunk in mixed.tolist():
-        start, count = int(starts[chunk]), int(counts[chunk])
-        raw = file.data[start : int(stops[chunk])]
-        found, end = mixed_places(raw, count, int(sizes[chunk]))
-        if len(found) == count and end == len(raw):
-            places[before[chunk] : before[chunk] + count] = found + start
-        else:
-            wrong[chunk] = True
-            places[before[chunk] : before[chunk] + count] = start
-
-
-def mixed_places(raw: bytes, count: int, size: int) -> tuple[Int64, int]:
-    """Go through at most ``count`` samples, stamped or not; ``size`` is that of a sample's values in bytes.
-
-    Returns the place in ``raw`` of the first byte of each whole one, fewer than ``count`` where they end or go wrong,
-    and where the next one would begin. Takes runs of samples of one kind at once, so that the time is bounded by a
-    constant for a sample, and is far less where stamps are few.
-    """
-    begins: list[int] = []  # of single samples, and of runs
-    runs: list[tuple[int, int, int]] = []  # (index among them, samples, bytes of one)
-    add = begins.append
-    place = found = same = stride = 0
-    end, kind = len(raw), -1
-    usual = {0: 1, STAMP_BYTES: 1}  # how long the last run of its kind was
-    enough = _LEAP
-    while found < count and place < end:
-        mark = raw[place]
-        if mark == kind:
-            same += 1
-        elif mark in usual:
-            if kind >= 0:
-                usual[kind] = same
-            kind, same, stride = mark, 1, 1 + mark + size
-            enough = 1 if usual[mark] >= _LEAP else _LEAP
-        else:
-            break
-        if place + stride > end:
-            break
-        add(place)
-        if same < enough:
-            found += 1
-            place += stride
-            continue
-        number = _alike(raw, place, mark, stride, min(count - found, (end - place) // stride), usual[mark])
-        runs.append((len(begins) - 1, number, stride))
-        same += number - 1
-        found += number
-        place += number * stride
-    each, strides = np.ones(len(begins), dtype=np.int64), np.zeros(len(begins), dtype=np.int64)
-    if runs:
-        index, numbers, widths = np.array(runs).T
-        each[index], strides[index] = numbers, widths
-    places = np.arange(found)
-    places -= np.repeat(np.cumsum(each) - each, each)
-    places *= np.repeat(strides, each)
-    places += np.repeat(np.array(begins, dtype=np.int64), each)
-    return places, place
-
-
-def _alike(raw: bytes, place: int, mark: int, stride: int, most: int, usual: int) -> int:
-    """Return how many samples from ``place`` on, one at least and ``most`` at most, begin with ``mark``."""
-    number, reach = 1, max(usual, _LEAP)
-    while number < most:
-        seen = raw[place + number * stride : place + min(number + reach, most) * stride : stride]
-        alike = len(seen) - len(seen.lstrip(_MARKS[mark]))
-        number += alike
-        if alike < len(seen):
-            break
-        reach = min(4 * reach, _LONGEST_LEAP)
-    return number
 
 
 def read_values(file: FileBytes, rows: Rows, values: npt.NDArray[Any]) -> None:
     """Read the values of samples into ``values`` (n, channels), contiguous, of the stream's type."""
     size = values.dtype.itemsize * values.shape[1]
-    if not size:
+    if not size or not len(values):
         return
-    stored = values.dtype.newbyteorder("<")
-    if rows.stamped is None:
-        each, places = file.each(np.dtype(f"V{size}"), 1 + STAMP_BYTES), rows.places
+    if rows.marks is None:
+        each, places = file.pieces(size, 1 + STAMP_BYTES), rows.places
     else:
-        each, places = file.each(np.dtype(f"V{size}"), 1), rows.places + STAMP_BYTES * rows.stamped
+        each, places = file.pieces(size, 1), rows.places + rows.marks
+    into = values.reshape(-1).view(each.dtype)
     step = max(_SCRATCH // size, 1)
-    for begin in range(0, len(values), step):
-        found = each[places[begin : begin + step]]
-        values[begin : begin + step] = found.view(stored).reshape(-1, values.shape[1])
+    if len(into) <= step:
+        into[:] = each[places]
+    else:
+        for begin in range(0, len(into), step):
+            into[begin : begin + step] = each[places[begin : begin + step]]
+    if sys.byteorder == "big":
+        values.byteswap(inplace=True)
 
 
 def read_stamps(file: FileBytes, rows: Rows, last: float, interval_s: float, stamps: Float64) -> None:
@@ -205,33 +58,50 @@ def read_stamps(file: FileBytes, rows: Rows, last: float, interval_s: float, sta
 
     ``last`` is the stamp before them. Where damage hides that, omitted stamps are NaN up to the first given one.
     """
-    each = file.each(np.dtype("<f8"), 1)
-    if rows.stamped is None:
-        stamps[:] = each[rows.places]
+    if rows.marks is None:
+        stamps[:] = file.stamps[rows.places]
         return
-    stamps[rows.stamped] = each[rows.places[rows.stamped]]
-    fill_stamps(stamps, rows.stamped, rows.broken, last, interval_s)
+    given = np.flatnonzero(rows.marks)
+    stamps[given] = file.stamps[rows.places[given]]
+    fill_stamps(stamps, given, rows.broken, last, interval_s)
 
 
-def fill_stamps(stamps: Float64, stamped: Bools, broken: Int64, last: float, interval_s: float) -> None:
+def fill_stamps(stamps: Float64, given: Indices, broken: Int64, last: float, interval_s: float) -> None:
     """Fill in omitted stamps, (n,), by adding the interval one after the other, so that rounding is as in a loop.
 
-    They are NaN from a sample of ``broken`` on, up to the first stamp that is given.
+    All but those at the indices ``given`` are omitted. They are NaN from a sample of ``broken`` on, up to the first
+    stamp that is given.
     """
     if len(broken):
-        unknown = broken[~stamped[broken]]
-        stamped = stamped.copy()
-        stamps[unknown], stamped[unknown] = np.nan, True
+        unknown = np.setdiff1d(broken, given)
+        stamps[unknown] = np.nan
+        given = np.union1d(given, unknown)
     with np.errstate(all="ignore"):  # a stamp may be any number
-        _fill(stamps, stamped, last, interval_s)
+        lead = int(given[0]) if len(given) else len(stamps)
+        if lead:
+            _count_on(stamps[:lead], last, interval_s)
+        if len(given):
+            _fill(stamps, given, interval_s)
 
 
-def _fill(stamps: Float64, stamped: Bools, last: float, interval_s: float) -> None:
-    given = np.flatnonzero(stamped)
-    lead = int(given[0]) if len(given) else len(stamps)
-    if lead:
-        _count_on(stamps[:lead], last, interval_s)
-    runs = np.diff(np.append(given, len(stamps))) - 1
+def _fill(stamps: Float64, given: Indices, interval_s: float) -> None:
+    """Fill in what is omitted behind each given stamp."""
+    steps = np.diff(given, append=len(stamps))
+    edges = np.flatnonzero(np.diff(steps)) + 1
+    if len(edges) <= 2 * steps.max():  # stamps at equal distances, but for a few
+        for begin, end in zip([0, *edges.tolist()], [*edges.tolist(), len(steps)], strict=True):
+            first, step = int(given[begin]), int(steps[begin])
+            if step > 1:
+                _count_on_each(stamps[first : first + (end - begin) * step].reshape(-1, step), interval_s)
+        return
+    # Small numbers are sorted faster.
+    order = np.argsort(steps.astype(np.uint16) if steps.max() < 1 << 16 else steps, kind="stable")
+    edges = np.flatnonzero(np.diff(steps[order])) + 1
+    if len(edges) <= max(_FEW_LENGTHS, len(steps) // _FEW_LENGTHS):
+        for begin, end in zip([0, *edges.tolist()], [*edges.tolist(), len(steps)], strict=True):
+            _count_on_behind(stamps, given[order[begin:end]], int(steps[order[begin]]), interval_s)
+        return
+    runs = steps - 1
     is_short = runs <= _SHORT_RUN
     if np.count_nonzero(is_short & (runs > 0)) < 2 * _SHORT_RUN:  # a step for all costs as much as a few in turn
         is_short[:] = False
@@ -246,6 +116,30 @@ def _fill(stamps: Float64, stamped: Bools, last: float, interval_s: float) -> No
         going = int(np.searchsorted(-lengths, -step, side="right"))
         now = now[:going] + interval_s
         stamps[begins[:going] + step] = now
+
+
+def _count_on_behind(stamps: Float64, given: Indices, steps: int, interval_s: float) -> None:
+    """Fill in the ``steps`` - 1 stamps behind each given one."""
+    if len(given) > steps:
+        now = stamps[given]
+        for step in range(1, steps):
+            now = now + interval_s
+            stamps[given + step] = now
+    elif steps > 1:
+        places = given[:, np.newaxis] + np.arange(steps)
+        rows = np.full(places.shape, interval_s)
+        rows[:, 0] = stamps[given]
+        stamps[places] = np.add.accumulate(rows, axis=1)
+
+
+def _count_on_each(stamps: Float64, interval_s: float) -> None:
+    """Fill in rows of stamps (runs, steps), in place, of which the first of each is given."""
+    if len(stamps) > stamps.shape[1]:
+        for step in range(1, stamps.shape[1]):
+            np.add(stamps[:, step - 1], interval_s, out=stamps[:, step])
+    else:
+        stamps[:, 1:] = interval_s
+        np.add.accumulate(stamps, axis=1, out=stamps)
 
 
 def _count_on(stamps: Float64, last: float, interval_s: float) -> None:

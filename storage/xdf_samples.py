@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from storage.xdf_bytes import FileBytes
-from storage.xdf_rows import ALL, FIRST, MIXED, NONE, STAMP_BYTES, Rows, marks_of, mixed_places
+from storage.xdf_marks import ALL, FIRST, MIXED, NONE, STAMP_BYTES, marks_of, whole_samples
+from storage.xdf_rows import Rows
 
 #: How a length is stored, by the byte before it.
 LENGTHS: Final = {1: struct.Struct("<B"), 4: struct.Struct("<I"), 8: struct.Struct("<Q")}
@@ -71,7 +72,7 @@ def _all_are(file: FileBytes, start: int, stop: int, stride: int, mark: bytes) -
 def _is_mixed(file: FileBytes, start: int, stop: int, count: int, sample_size: int) -> bool:
     place = start
     while count:
-        found, taken = mixed_places(_window(file.data, place, stop, sample_size), count, sample_size)
+        found, taken = whole_samples(_window(file.data, place, stop, sample_size), count, sample_size)
         if not len(found):
             return False
         count -= len(found)
@@ -95,7 +96,7 @@ def parts_of(file: FileBytes, chunk: NumericChunk, sample_size: int) -> Iterator
     stamping = chunk.stamping
     while left:
         if chunk.stamping == MIXED:
-            found, taken = mixed_places(_window(file.data, place, chunk.stop, sample_size), left, sample_size)
+            found, taken = whole_samples(_window(file.data, place, chunk.stop, sample_size), left, sample_size)
             samples = len(found)
         elif chunk.stamping == FIRST and place == chunk.start:
             samples, taken, stamping = 1, 9 + sample_size, ALL
@@ -114,12 +115,12 @@ def rows_of(file: FileBytes, chunks: list[NumericChunk], sample_size: int) -> Ro
     """Return the samples of checked chunks of one stream."""
     table = np.array(chunks, dtype=np.int64)
     starts, stops, counts, stamping, after_damage, closes = table.T
-    sizes = np.full(len(chunks), sample_size)
-    places, marks, _ = marks_of(file, starts, stops, counts, sizes, stamping.astype(np.int8))
+    same = np.full(len(chunks), sample_size), stamping.astype(np.int8), np.zeros(len(chunks), dtype=np.intp)
+    places, marks, _ = marks_of(file, starts, stops, counts, *same, {})
     behind = np.cumsum(counts)
     return Rows(
         places=places,
-        stamped=None if (stamping == ALL).all() else marks != 0,
+        marks=None if (stamping == ALL).all() else marks,
         ends=behind[closes != 0] - 1,
         broken=(behind - counts)[after_damage != 0],
     )

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from storage.xdf_bytes import HEAD_ROOM, FileBytes, Int64
-from storage.xdf_rows import ALL, Rows, marks_of, stamping_of
+from storage.xdf_marks import ALL, Habits, marks_of, stamping_of
+from storage.xdf_rows import Rows
 from storage.xdf_texts import Texts, read_text_chunk
 from storage.xdf_writer import BOUNDARY, BOUNDARY_MARK, CLOCK_OFFSET, FILE_HEADER, SAMPLES, STREAM_FOOTER
 
@@ -36,12 +37,13 @@ Indices = npt.NDArray[np.intp]
 class Known(NamedTuple):
     """The streams with a header, by their ids in rising order: (streams,), ``sizes`` of a sample's values in bytes.
 
-    ``sizes`` has one entry more, so that it is never empty.
+    ``sizes`` has one entry more, so that it is never empty. ``habits`` are what their stamps so far lead to expect.
     """
 
     ids: Int64
     streams: list[WalkedStream]
     sizes: Int64
+    habits: Habits
 
 
 class Stretch(NamedTuple):
@@ -129,7 +131,7 @@ def take_stretch(file: FileBytes, known: Known, starts: Int64, damages: int) -> 
         if cut < len(clean):
             samples = samples.of(samples.chunk < cut)
         samples = samples.of(np.argsort(chunks.number[samples.chunk], kind="stable"))
-        places, marks, wrong = marks_of(file, *samples[1:])
+        places, marks, wrong = marks_of(file, *samples[1:], chunks.number[samples.chunk], known.habits)
         if wrong.any():
             starts = starts[: int(samples.chunk[wrong].min()) + 1]  # once more, without it
             continue
@@ -262,12 +264,14 @@ def _take_probes(
     before = np.append(0, np.cumsum(count))
     of_probe = chunks.number[probes]
     counts = before[keys.searchsorted(of_probe * many + probes)] - before[keys.searchsorted(of_probe * many)]
-    at = chunks.at[probes]
-    found = zip(of_probe.tolist(), file.f64[at].tolist(), file.f64[at + 8].tolist(), counts.tolist(), strict=True)
-    for number, time_s, offset_s, samples_before in found:
+    order = np.argsort(of_probe, kind="stable")
+    at = chunks.at[probes[order]]
+    counts, pairs = counts[order], np.empty((len(at), 2))
+    pairs[:, 0], pairs[:, 1] = file.f64[at], file.f64[at + 8]
+    for number, begin, end in _groups(of_probe[order]):
         stream = known.streams[number]
-        stream.clock.extend((time_s, offset_s))
-        stream.clock_after.append(stream.samples + samples_before)
+        stream.clock.frombytes(pairs[begin:end].tobytes())
+        stream.clock_after.frombytes((counts[begin:end] + stream.samples).tobytes())
 
 
 def _take_rows(
@@ -286,13 +290,13 @@ def _take_rows(
     behind = np.cumsum(samples.counts)
     all_stamped = bool((samples.stamping == ALL).all())
     ends = behind - 1
+    last = 0
     for number, begin, end in _groups(chunks.number[samples.chunk]):
         stream = known.streams[number]
-        first, last = int(behind[begin] - samples.counts[begin]), int(behind[end - 1])
-        own = slice(first, last)
+        first, last = last, int(behind[end - 1])
         damaged = stream.is_after_damage(damages)
-        stamped = None if all_stamped or (samples.stamping[begin:end] == ALL).all() else marks[own] != 0
-        rows = Rows(places[own], stamped, ends[begin:end] - first, _FIRST if damaged else _NOT_ANY)
+        own = None if all_stamped or (samples.stamping[begin:end] == ALL).all() else marks[first:last]
+        rows = Rows(places[first:last], own, ends[begin:end] - first, _FIRST if damaged else _NOT_ANY)
         given = True
         if damaged or stream.adrift:
             # Up to the first chunk that begins with a stamp, nothing tells the time.

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from storage.xdf_bytes import FileBytes
-from storage.xdf_rows import STAMP_BYTES, Float64, fill_stamps
+from storage.xdf_marks import STAMP_BYTES
+from storage.xdf_rows import Float64, fill_stamps
 from storage.xdf_samples import LENGTHS
 
 _STAMP = struct.Struct("<d").unpack_from
@@ -39,7 +40,7 @@ class Texts:
         stamps = np.array(self.stamps)
         stamped = np.array(self.stamped)
         if not stamped.all():
-            fill_stamps(stamps, stamped, np.array(self.broken, dtype=np.int64), last, interval_s)
+            fill_stamps(stamps, np.flatnonzero(stamped), np.array(self.broken, dtype=np.int64), last, interval_s)
         return stamps
 
 

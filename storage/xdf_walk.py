@@ -183,6 +183,8 @@ class XdfWalk:
     def stretches(self) -> Iterator[None]:
         """Walk to the end, and pause wherever samples are pending that should be taken before more are."""
         few = _FEW
+        if self._take_headers():
+            yield
         while self.place < self.end:
             begun, taken = self.place, 0
             starts = chunk_starts(self.file, self.place, self.place + self._ahead)
@@ -201,12 +203,23 @@ class XdfWalk:
             yield
             self.file.forget(begun, self.place)
 
+    def _take_headers(self) -> bool:
+        """Look at the headers that a file begins with, so that they cut no stretch short; say whether there are any."""
+        begun = self.place
+        for _ in range(_MANY):
+            chunk = self._frame(self.place) if self.place < self.end else None
+            if chunk is None or chunk[2] not in (FILE_HEADER, STREAM_HEADER):
+                break
+            self._step(self.place)
+        self.file.forget(begun, self.place)
+        return self.place > begun
+
     def _streams_known(self) -> Known:
         if self._known is None:
             ids = sorted(self.by_id)
             streams = [self.by_id[stream_id] for stream_id in ids]
             sizes = np.array([*map(_size, streams), UNUSABLE], dtype=np.int64)
-            self._known = Known(np.array(ids, dtype=np.int64), streams, sizes)
+            self._known = Known(np.array(ids, dtype=np.int64), streams, sizes, {})
         return self._known
 
     def _one_by_one(self, chunks: int) -> None:

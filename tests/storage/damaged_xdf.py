@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from random import Random
 from typing import Final
 
@@ -62,13 +63,31 @@ def random_file(random: Random) -> bytes:
     return b"".join(parts)
 
 
+def stamped_pattern(random: Random) -> Iterator[bool]:
+    """Yield which samples carry a stamp: as devices with packets of one size or a few lead to, or by chance."""
+    while True:
+        gaps = [random.choice([1, 1, 2, 3, 7, 60]) for _ in range(random.choice([1, 1, 2, 3]))]
+        chance = random.choice([0.02, 0.5, 0.98])
+        for _ in range(random.choice([5, 100, 1_000])):
+            if len(gaps) == 3:
+                yield random.random() < chance
+                continue
+            for gap in gaps:
+                yield True
+                yield from [False] * (gap - 1)
+
+
 def _random_samples(random: Random, stream_id: int, sample_format: str, channels: int) -> bytes:
-    count = random.choice([0, 1, 1, 2, 3, 5, 20, random.randrange(1, 90)])
+    count = random.choice([0, 1, 1, 2, 3, 5, 20, random.randrange(1, 900 if random.random() < 0.1 else 90)])
     chance = random.choice([1.0, 1.0, 0.0, 0.5, 0.05])
-    first_alone = random.random() < 0.2
+    first_alone, packets = random.random() < 0.2, random.random() < 0.4
+    # The same for all chunks of a stream, so that there is something to be expected.
+    pattern = stamped_pattern(Random(stream_id))
+    for _ in range(random.choice([0, 0, random.randrange(60)])):
+        next(pattern)
     body = b""
     for sample in range(count):
-        stamped = sample == 0 if first_alone else random.random() < chance
+        stamped = sample == 0 if first_alone else next(pattern) if packets else random.random() < chance
         body += b"\x08" + struct.pack("<d", random.choice([random.uniform(0, 1e3), sample])) if stamped else b"\0"
         if sample_format == "string":
             for _ in range(channels):
@@ -95,6 +114,11 @@ def damaged(random: Random, content: bytes) -> bytes:
             del data[place:]
         elif kind < 0.7:
             del data[place : place + random.randrange(200)]
+        elif kind < 0.75:  # most likely a mark, and the number of stamps stays
+            other = data.find(b"\x08", place)
+            before = data.find(b"\x00", place)
+            if other > 0 < before:
+                data[other], data[before] = data[before], data[other]
         elif kind < 0.8:
             data[place:place] = BOUNDARY_MARK
         elif kind < 0.88:

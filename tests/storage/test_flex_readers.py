@@ -80,6 +80,7 @@ def test_frames_hold_every_modality_at_the_frames_times(written: Path) -> None:
     np.testing.assert_allclose(time_s, 1000 + np.arange(105, 196) / 30)
     np.testing.assert_array_equal(second["frame"], np.arange(105, 196))
     np.testing.assert_array_equal(second["phase"] == "concentric", second["frame"] >= 147)
+    np.testing.assert_array_equal(second["keystep"], np.where(second["frame"] >= 147, "AK45", "AK44"))
     np.testing.assert_allclose(second["pose_head_z"], flex_takes.squat_height_m(time_s), atol=1e-4)
     np.testing.assert_allclose(second["pose_left_toe_x"], 0.5, atol=1e-6)
     expected = np.interp(time_s, take.emg.time_s, take.emg_envelope[:, 0])
@@ -137,6 +138,9 @@ def test_h5py_reads_signals_at_native_rates(written: Path) -> None:
         np.testing.assert_array_equal(time_s, take.emg.time_s[inside])
         np.testing.assert_array_equal(values[()], take.emg.values[inside])
         assert values.attrs["unit"] == "uV"
+        for dataset in (values, group["emg/time"], group["pose/values"], group["heart_rate/time"]):
+            assert len(dataset.attrs["description"]) > 20
+            assert dataset.attrs["rate_nominal_hz"] > 0
         assert list(values.attrs["labels"]) == ["L1", "L2", "R1 (long)", "R1_long"]
         assert group["emg"].attrs["rate_nominal_hz"] == 2000.0
         assert group["emg"].attrs["rate_measured_hz"] == pytest.approx(2000.02)
@@ -158,6 +162,7 @@ def test_clips_show_the_frames_that_the_index_names(written: Path, view: str) ->
         first, last = int(row[f"{view}_start_frame"]), int(row[f"{view}_end_frame"])
         path = str(written / row[f"{view}_clip"])
         with av.open(path) as container:
+            assert container.metadata["comment"] == f"{row['take_id']} {view} frames {first} to {last}"
             shown = [flex_takes.number_shown(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
         assert shown == list(range(first, last + 1))
         capture = cv2.VideoCapture(path)

@@ -115,7 +115,7 @@ TEXT = st.text(max_size=30)
 
 
 @settings(max_examples=100)
-@given(TEXT, TEXT, st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=4), st.floats(0, 1e6))
+@given(TEXT, TEXT, st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=4), st.just(0.0) | st.floats(1e-5, 1e6))
 def test_what_is_built_can_be_read(name: str, source: str, labels: list[tuple[str, str]], rate_hz: float) -> None:
     channels = [Channel(label, unit) for label, unit in labels]
     facts = {"version": "1", "device": "d", "simulated": "no", "colour": name}

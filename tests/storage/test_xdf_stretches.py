@@ -106,7 +106,7 @@ def one_by_one(read: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.randoms(use_true_random=False), st.sampled_from([1, 50, 1_000, 1 << 20]))
+@given(st.integers(0, 2**32 - 1).map(Random), st.sampled_from([1, 50, 1_000, 1 << 20]))
 def test_stretches_and_blocks_give_what_chunks_one_by_one_give(
     tmp_path: Path, eager: None, monkeypatch: pytest.MonkeyPatch, random: Random, block_bytes: int
 ) -> None:
@@ -196,6 +196,33 @@ CROWDS = {
     + chunk(3, struct.pack("<IBQ", 1, 8, 2**63) + STAMPED) * 20_000,
     "stamps now and then": header_chunk(1, "float32", 1, 10.0)
     + samples_chunk(1, 150_000, (STAMPED + OMITTED + OMITTED) * 50_000),
+    "stamps that only seem to be where they were": header_chunk(1, "float32", 1, 10.0)
+    + (
+        samples_chunk(1, 12, (STAMPED + OMITTED * 2) * 4)
+        + samples_chunk(1, 12, STAMPED + OMITTED * 3 + STAMPED + OMITTED + (STAMPED + OMITTED * 2) * 2)
+    )
+    * 5_000,
+    "patterns that never come again": header_chunk(1, "int8", 1, 10.0)
+    + b"".join(
+        samples_chunk(
+            1,
+            700,
+            Random(n)
+            .randbytes(700)
+            .translate(bytes(128) + b"\x08" * 128)
+            .replace(b"\0", b"\0\1")
+            .replace(b"\x08", b"\x08" + bytes(8) + b"\1"),
+        )
+        for n in range(300)
+    ),
+    "marks that lie in patterns": header_chunk(1, "int16", 1, 10.0)
+    + (
+        samples_chunk(1, 60, (b"\x08" + bytes(10) + bytes(9)) * 15)
+        + samples_chunk(1, 60, (b"\x08" + bytes(10) + b"\0\0\0\x08\0\0" + bytes(3)) * 15)
+    )
+    * 4_000,
+    "one pattern, larger than a block": header_chunk(1, "float32", 4, 10.0)
+    + samples_chunk(1, 150_000, (b"\x08" + bytes(24) + bytes(17) * 59) * 2_500),
     "one run without a stamp": header_chunk(1, "int8", 1, 10.0) + samples_chunk(1, 1_000_000, bytes(2_000_000)),
     "lengths of nothing": header_chunk(1, "float32", 1) + b"\x01\x00" * 1_000_000,
 }
