@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from repetitions import NOISE_M, RATE_HZ, REPETITIONS, by_peaks
+from hardships import NOISE_M, RATE_HZ
+from repetitions import REPETITIONS
+from simple_segmenters import by_peaks, first_component
 
 from drivers.simulated.athlete import Athlete
 from drivers.simulated.tempo import Mishaps
@@ -97,7 +99,7 @@ def judge(played: PlayedSet) -> Outcome:
     found = find(played)
     ours = np.array([(one.start_s, one.turn_s, one.end_s) for one in found.repetitions]).reshape(-1, 3)
     errors: dict[str, np.ndarray | None] = {}
-    for name, times in ((_OURS, ours), (_PEERS, by_peaks(played.time_s, played.joints_m))):
+    for name, times in ((_OURS, ours), (_PEERS, _by_peaks(played))):
         errors[name] = (times - truth) * 1e3 if len(times) == len(truth) else None
     standings = [_standing(one, found) for one in played.truth]
     kinds = [one.doubts[0] if one.doubts else "" for one in played.truth]
@@ -105,6 +107,11 @@ def judge(played: PlayedSet) -> Outcome:
     doubted = bool(found.doubts) or any(one.doubts for one in found.repetitions)
     said = Counter(zip(kinds, standings, strict=True))
     return Outcome(played.action, played.skill, played.seed, errors, said, doubted, first_missed)
+
+
+def _by_peaks(played: PlayedSet) -> np.ndarray:
+    joints_m = played.joints_m - played.joints_m.mean(axis=1, keepdims=True)
+    return by_peaks(played.time_s, first_component(joints_m.reshape(len(joints_m), -1), RATE_HZ))
 
 
 def _standing(one: Repetition, found: Segmentation) -> str:

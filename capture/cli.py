@@ -23,6 +23,7 @@ from capture.commands.recover import recover
 from capture.commands.replay import replay
 from capture.commands.reps import reps
 from capture.commands.resegment import resegment
+from capture.commands.segment import segment
 from capture.commands.show import show
 from capture.commands.status import status
 from capture.commands.stream import stream
@@ -57,6 +58,7 @@ for _command in (
     subject,
     withdraw,
     resegment,
+    segment,
     export,
     sync,
     validate,

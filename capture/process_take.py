@@ -10,11 +10,13 @@ from pathlib import Path
 
 from capture.alignment import align_take
 from capture.made_from import made_from, videos_to_leave
+from capture.segment_source import NO_MOTION, SegmentRequest, signals_of_streams
 from lab.actions import ACTIONS
 from lab.aligned import AlignedTake
 from lab.corrections import with_corrections
 from lab.errors import FileFormatError, TakeError
 from lab.marks import Mark, Standing, set_right
+from lab.motion_signal import MotionSignal
 from lab.repetitions import Segmentation
 from lab.subject import SubjectSheet
 from lab.take import TakeRecord
@@ -33,6 +35,7 @@ from storage.raw_take import read_raw_take
 from storage.subject_sheets import read_sheet
 from storage.take_folder import read_record, view_video_path
 from sync.repetitions import find_repetitions
+from sync.signal_repetitions import find_in_signals
 
 Progress = Callable[[str, int, int], None]
 
@@ -221,11 +224,31 @@ def without_folder(sentence: str, folder: Path) -> str:
     return sentence.replace(f"{folder}{os.sep}", "")
 
 
-def segment(aligned: AlignedTake) -> Segmentation:
-    """Find the repetitions of a take on its pose; none, with the reason, where there is no pose."""
-    expected = aligned.record.expected_repetitions
-    if aligned.pose is None or len(aligned.pose.time_s) == 0:
-        return Segmentation((), expected, "none", {}, ("there is no pose in this take to find repetitions in",))
+def segment(aligned: AlignedTake, expected: int | None = None) -> Segmentation:
+    """Find the repetitions of a take: on its pose, else on its markers or IMUs, else on its sEMG.
+
+    ``expected`` replaces the take's own count. None are found, with the reason, where it has nothing of the kind.
+    """
+    wanted = aligned.record.expected_repetitions if expected is None else expected
     action = ACTIONS.get(aligned.record.action)
     in_turn = action is not None and action.sides == "right_then_left"
-    return find_repetitions(aligned.pose.time_s, aligned.pose.positions_m, expected, in_turn=in_turn)
+    if aligned.pose is not None and len(aligned.pose.time_s):
+        return find_repetitions(aligned.pose.time_s, aligned.pose.positions_m, wanted, in_turn=in_turn)
+    signals = signals_of_take(aligned)
+    if not signals:
+        return Segmentation((), wanted, "none", {}, ("there is no pose in this take to find repetitions in",))
+    return find_in_signals(signals, wanted)
+
+
+def signals_of_take(aligned: AlignedTake) -> tuple[MotionSignal, ...]:
+    """Return all signals of a take in which repetitions can be looked for, on session time."""
+    pose, emg = aligned.pose, aligned.emg
+    if pose is not None and len(pose.time_s):
+        points = pose.positions_m.reshape(len(pose.time_s), -1)
+        return (MotionSignal(pose.stream, "positions", pose.time_s, points, ()),)
+    others = [stream for stream in aligned.others if stream.content_type.lower() not in NO_MOTION]
+    signals = signals_of_streams(others, SegmentRequest(Path(aligned.record.id))).signals
+    if emg is not None and len(emg.time_s):
+        labels = tuple(channel.label for channel in emg.channels)
+        signals = (*signals, MotionSignal(emg.name, "emg", emg.time_s, emg.values, labels))
+    return signals

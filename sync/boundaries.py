@@ -29,11 +29,11 @@ _FEWEST: Final = 8
 
 
 def refine(
-    time_s: Float64, primary_m: Float64, first_s: float, turn_s: float, last_s: float
+    time_s: Float64, primary: Float64, first_s: float, turn_s: float, last_s: float
 ) -> tuple[float, float, float]:
     """Return start, turn and end in seconds of a repetition that was roughly found.
 
-    ``primary_m`` (n,) is the repetition's primary coordinate at ``time_s`` (n,), uniformly sampled, growing towards
+    ``primary`` (n,) is the repetition's primary coordinate at ``time_s`` (n,), uniformly sampled, growing towards
     the turn. Start and end are where the outer flanks' speed has come down to nothing. The turn is where the way back
     begins: where the speed changes sign, or at the end of a pause. The speed alone would say that badly, for around a
     smooth turn the body moves by less than a tenth of a millimetre in 50 ms.
@@ -41,9 +41,7 @@ def refine(
     from scipy.signal import sosfiltfilt
 
     step_s = float(time_s[1] - time_s[0])
-    smooth = sosfiltfilt(
-        _low_pass(round(step_s, 9)), primary_m, padlen=min(primary_m.size - 1, round(_EDGE_S / step_s))
-    )
+    smooth = sosfiltfilt(_low_pass(round(step_s, 9)), primary, padlen=min(primary.size - 1, round(_EDGE_S / step_s)))
     speed = np.gradient(smooth, step_s)
     first, middle, last = (
         int(np.clip(round((when - float(time_s[0])) / step_s), 0, time_s.size - 1))
@@ -85,16 +83,16 @@ def _low_pass(step_s: float) -> Float64:
 
 def refine_turn(
     time_s: Float64,
-    primary_m: Float64,
+    primary: Float64,
     when_s: Float64,
-    points_m: Float64,
+    points: Float64,
     start_s: float,
     turn_s: float,
     end_s: float,
 ) -> float:
     """Return the turn in seconds again, from the motion around it alone.
 
-    ``points_m`` (k, columns) are all coordinates at ``when_s`` (k,); the rest is what ``refine`` took and gave. What
+    ``points`` (k, columns) are all coordinates at ``when_s`` (k,); the rest is what ``refine`` took and gave. What
     moves most over the whole repetition may rest around its turn: in a lunge the foot is planted while the hips go on.
     Here the direction is that of the last ``_OUTER`` of the way.
     """
@@ -102,8 +100,8 @@ def refine_turn(
     first, middle, last = (round((when - float(time_s[0])) / step_s) for when in (start_s, turn_s, end_s))
     if not 0 <= first < middle < last < time_s.size:
         return turn_s
-    top, base = float(primary_m[first : last + 1].max()), float(max(primary_m[first], primary_m[last]))
-    low = primary_m < top - _OUTER * (top - base)
+    top, base = float(primary[first : last + 1].max()), float(max(primary[first], primary[last]))
+    low = primary < top - _OUTER * (top - base)
     before, after = np.flatnonzero(low[first:middle]), np.flatnonzero(low[middle : last + 1])
     if not before.size or not after.size:
         return turn_s
@@ -112,7 +110,7 @@ def refine_turn(
         return turn_s
     near = time_s[left : right + 1]
     first, end = np.searchsorted(when_s, (near[0] - step_s, near[-1] + step_s))
-    course = points_m[first:end]
+    course = points[first:end]
     local = np.interp(near, when_s[first:end], course @ principal(course, 1)[:, 0])
     if local[middle - left] < (local[0] + local[-1]) / 2:
         local = -local

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -32,7 +33,19 @@ PARAMETERS: Final[dict[str, float]] = {
     "hole_lowest": 0.3,
     "hole_shape": 0.8,
     "peaks": 3,
+    "trend_at_least": 5,
+    "trend_explains": 0.5,
+    "trend_limit": 0.9,
+    "sides_at_least": 2,
+    "sides_base": 0.5,
+    "sides_size": 0.5,
+    "sides_count": 0.35,
+    "sides_changes": 0.6,
 }
+
+
+#: How many windows at most are each compared with all others.
+_POOL: Final = 512
 
 
 @dataclass(frozen=True)
@@ -92,16 +105,17 @@ def best_chain(body: Body, drive: Float64, extremes: list[int], peaks: int) -> C
     """
     if len(extremes) < 3:
         return None
-    is_top = drive[extremes[0]] > drive[extremes[1]]
+    is_top = int(drive[extremes[0]] > drive[extremes[1]])
     bases = extremes[1::2] if is_top else extremes[0::2]
-    tops = [index for index in extremes if index not in set(bases)]
+    tops = extremes[0::2] if is_top else extremes[1::2]
     windows = []
-    for left, right in zip(bases, bases[peaks:], strict=False):
-        inside = [top for top in tops if left < top < right]
+    for number, (left, right) in enumerate(zip(bases, bases[peaks:], strict=False)):
+        # Extremes alternate: behind base n comes top n, or n + 1 where a top came first.
+        inside = tops[number + is_top : number + is_top + peaks]
         window = _trimmed(drive, left, max(inside, key=lambda top: float(drive[top])), right, inside)
         length_s = (window[2] - window[0]) / COARSE_HZ
         if PARAMETERS["shortest_s"] <= length_s <= PARAMETERS["longest_s"]:
-            windows.append((window, [base for base in bases if left < base < right]))
+            windows.append((window, bases[number + 1 : number + peaks]))
     if not windows:
         return None
     return _chain(body, drive, windows)
@@ -129,7 +143,7 @@ def courses(body: Body, spans: list[tuple[int, int]]) -> Float64:
     at = np.array([np.linspace(first, last, phases) for first, last in spans])
     below = np.minimum(at.astype(np.int64), body.time_s.size - 2)
     part = (at - below)[..., None]
-    course = body.shape_m[below] * (1 - part) + body.shape_m[below + 1] * part
+    course = body.shape[below] * (1 - part) + body.shape[below + 1] * part
     base = (course[:, :1] + course[:, -1:]) / 2
     return np.asarray((course - base).reshape(len(spans), -1))
 
@@ -138,9 +152,11 @@ def _chain(body: Body, drive: Float64, windows: list[tuple[tuple[int, int, int],
     course = courses(body, [(first, last) for (first, _, last), _ in windows])
     size = np.linalg.norm(course, axis=1) + 1e-12
     seconds = np.array([(last - first) / COARSE_HZ for (first, _, last), _ in windows])
-    apart = np.sqrt(np.maximum(size[:, None] ** 2 + size[None, :] ** 2 - 2 * course @ course.T, 0.0))
-    ratio = apart / np.maximum(size[:, None], size[None, :])
-    tempo = np.log(seconds[:, None] / seconds[None, :])
+    # Of very many a part is compared with all: the time must not grow with the square of a recording's length.
+    pool = np.arange(0, len(windows), -(-len(windows) // _POOL))
+    apart = np.sqrt(np.maximum(size[pool, None] ** 2 + size[None, :] ** 2 - 2 * course[pool] @ course.T, 0.0))
+    ratio = apart / np.maximum(size[pool, None], size[None, :])
+    tempo = np.log(seconds[pool, None] / seconds[None, :])
     alike = np.exp(-0.5 * (ratio / PARAMETERS["likeness_width"]) ** 2 - 0.5 * (tempo / PARAMETERS["tempo_width"]) ** 2)
     closure = np.array([_closure(body, window, inner) for window, inner in windows])
     # Time in motion rather than way: a walk to the rack is fast and says nothing.
@@ -151,7 +167,10 @@ def _chain(body: Body, drive: Float64, windows: list[tuple[tuple[int, int, int],
     medoid = int(np.argmax(alike @ (closure * motion)))
     like_it = alike[medoid] > 0.5
     template = course[like_it].mean(axis=0)
-    tempo = np.log(seconds / np.median(seconds[like_it]))
+    when = np.array([turn / COARSE_HZ for (_, turn, _), _ in windows])
+    usual, trend = _usual_tempo(when, np.log(seconds), like_it)
+    # Either will do: a set may become slower all along, or only seem to.
+    tempo = np.minimum(np.abs(np.log(seconds) - usual), np.abs(np.log(seconds) - trend))
     norm = float(np.linalg.norm(template)) + 1e-12
     ratio = np.linalg.norm(course - template, axis=1) / np.maximum(size, norm)
     likeness = np.exp(
@@ -159,6 +178,7 @@ def _chain(body: Body, drive: Float64, windows: list[tuple[tuple[int, int, int],
     )
     if int(np.count_nonzero(like_it)) == 1:
         likeness = np.where(like_it, PARAMETERS["alone"], likeness)  # nothing it could be like
+    likeness = _with_other_side(likeness, alike, pool, course, seconds, closure * motion, windows, body)
     worth = likeness * closure
     inside = np.flatnonzero(worth >= PARAMETERS["accept"])
     chosen = _without_overlap([windows[index][0] for index in inside], (worth * motion)[inside])
@@ -172,28 +192,105 @@ def _chain(body: Body, drive: Float64, windows: list[tuple[tuple[int, int, int],
     return Chain(candidates, float(np.sum((worth * motion)[picked])))
 
 
+def _usual_tempo(when_s: Float64, log_s: Float64, like_it: npt.NDArray[np.bool_]) -> tuple[float, Float64]:
+    """Return how long, as a logarithm, repetitions take: the median of those in ``like_it``, and their trend.
+
+    The trend (windows,) is what those at other times may be expected to take where they become longer or shorter all
+    along; it has limits, and is the median where it explains little.
+    """
+    middle = float(np.median(log_s[like_it]))
+    flat = np.full(log_s.size, middle)
+    if int(np.count_nonzero(like_it)) < PARAMETERS["trend_at_least"]:
+        return middle, flat
+    slope, level = np.polyfit(when_s[like_it], log_s[like_it], 1)
+    trend = slope * when_s + level
+    if float(np.std((log_s - trend)[like_it])) > PARAMETERS["trend_explains"] * float(np.std(log_s[like_it])):
+        return middle, flat
+    return middle, np.clip(trend, middle - PARAMETERS["trend_limit"], middle + PARAMETERS["trend_limit"])
+
+
+def _with_other_side(
+    likeness: Float64,
+    alike: Float64,
+    pool: npt.NDArray[np.intp],
+    course: Float64,
+    seconds: Float64,
+    worth: Float64,
+    windows: list[tuple[tuple[int, int, int], list[int]]],
+    body: Body,
+) -> Float64:
+    """Return the likeness (windows,) also to a second kind of motion, where two kinds take turns: right, left, right.
+
+    Both leave the same pose, go about as far and are about as many, and in most places one follows the other.
+    """
+    accept = PARAMETERS["accept"]
+    ends = np.array([(first, last) for (first, _, last), _ in windows])
+    base = (body.shape[ends[:, 0]] + body.shape[ends[:, 1]]) / 2
+    size = np.linalg.norm(course, axis=1)
+    own = likeness >= accept
+    if int(np.count_nonzero(own)) < PARAMETERS["sides_at_least"]:
+        return likeness
+    far = np.array([np.linalg.norm(body.shape[turn] - base[index]) for index, ((_, turn, _), _) in enumerate(windows)])
+    usual_far = float(np.median(far[own]))
+    near = np.linalg.norm(base - np.median(base[own], axis=0), axis=1) < PARAMETERS["sides_base"] * usual_far
+    as_far = np.abs(np.log(size / np.median(size[own]))) < PARAMETERS["sides_size"]
+    as_long = np.abs(np.log(seconds / np.median(seconds[own]))) < PARAMETERS["tempo_width"] * 2
+    other = ~own & near & as_far & as_long
+    rows = np.flatnonzero(other[pool])
+    if int(np.count_nonzero(other)) < PARAMETERS["sides_at_least"] or not rows.size:
+        return likeness
+    medoid = rows[int(np.argmax((alike[rows] * other) @ worth))]
+    like_it = other & (alike[medoid] > 0.5)
+    if int(np.count_nonzero(like_it)) < PARAMETERS["sides_at_least"]:
+        return likeness
+    template = course[like_it].mean(axis=0)
+    norm = float(np.linalg.norm(template)) + 1e-12
+    ratio = np.linalg.norm(course - template, axis=1) / np.maximum(size, norm)
+    tempo = np.log(seconds / np.median(seconds[like_it]))
+    second = np.exp(-0.5 * (ratio / PARAMETERS["likeness_width"]) ** 2 - 0.5 * (tempo / PARAMETERS["tempo_width"]) ** 2)
+    second = np.where(other, second, 0.0)
+    kinds = np.where(own, 1, np.where(second >= accept, 2, 0))
+    in_order = kinds[kinds > 0]
+    counts = int(np.count_nonzero(in_order == 1)), int(np.count_nonzero(in_order == 2))
+    changes = int(np.count_nonzero(np.diff(in_order)))
+    if max(counts) - min(counts) > max(1, PARAMETERS["sides_count"] * max(counts)):
+        return likeness
+    if changes < PARAMETERS["sides_changes"] * (in_order.size - 1):
+        return likeness
+    return np.maximum(likeness, second)
+
+
 def _closure(body: Body, window: tuple[int, int, int], inner: list[int]) -> float:
     """Return how well the pose at the end is the one at the start, and how little it is met in between."""
     first, turn, last = window
-    start, end = body.shape_m[first], body.shape_m[last]
+    start, end = body.shape[first], body.shape[last]
     base = (start + end) / 2
-    size = float(np.linalg.norm(body.shape_m[turn] - base)) + 1e-12
+    size = float(np.linalg.norm(body.shape[turn] - base)) + 1e-12
     width = PARAMETERS["closure_width"]
     closure = float(np.exp(-0.5 * (float(np.linalg.norm(end - start)) / size / width) ** 2))
     for index in inner:  # a return to the base pose half-way makes it two repetitions
-        back = float(np.linalg.norm(body.shape_m[index] - base)) / size
+        back = float(np.linalg.norm(body.shape[index] - base)) / size
         closure *= 1 - 0.9 * float(np.exp(-0.5 * (back / width) ** 2))
     return closure
 
 
 def _without_overlap(windows: list[tuple[int, int, int]], worth: Float64) -> list[int]:
     """Return the indices of the most worthwhile windows that do not overlap (weighted interval scheduling)."""
-    best: list[tuple[float, list[int]]] = [(0.0, [])]
+    ends = [last for _, _, last in windows]
+    best, taken = [0.0], []
     for index, (first, _, _) in enumerate(windows):
-        before = sum(1 for other in windows[:index] if other[2] <= first + 1)
-        with_it = best[before][0] + float(worth[index])
-        best.append((with_it, [*best[before][1], index]) if with_it > best[index][0] else best[index])
-    return best[-1][1]
+        before = min(index, bisect_right(ends, first + 1))
+        with_it = best[before] + float(worth[index])
+        taken.append(before if with_it > best[index] else -1)
+        best.append(max(with_it, best[index]))
+    chosen: list[int] = []
+    index = len(windows)
+    while index > 0:
+        index -= 1
+        if taken[index] >= 0:
+            chosen.append(index)
+            index = taken[index]
+    return chosen[::-1]
 
 
 def _longest_stay(
@@ -237,11 +334,11 @@ def _with_holes_filled(
     if len(picked) < 3:
         return picked
     height, typical_s = float(np.median(heights[picked])), float(np.median(seconds[picked]))
-    filled = picked[:1]
+    filled, known = picked[:1], set(picked)
     for index in range(picked[0] + 1, picked[-1] + 1):
-        if index not in picked:
+        if index not in known:
             free = windows[filled[-1]][0][2] <= windows[index][0][0] + 1
-            following = next(other for other in picked if other > index)
+            following = picked[bisect_right(picked, index)]
             free &= windows[index][0][2] <= windows[following][0][0] + 1
             same_height = abs(heights[index] / height - 1) < PARAMETERS["hole_height"]
             if not (free and same_height and abs(np.log(seconds[index] / typical_s)) < PARAMETERS["hole_tempo"]):

@@ -29,13 +29,13 @@ _SHAPE_AT_ENDS: Final = 0.9
 _FAR_AT_ENDS: Final = 0.4
 _CLOSED: Final = 0.5
 #: How long a motion between others, and the rest beside one at the ends, may be, in their typical length.
-_LONGEST: Final = 2.2
+_LONGEST: Final = 3.2
 _REST: Final = 1.0
 
 #: What is doubted: less than this part of the others' way, as many times as long, this much more of the way undone
 #: before it is done. Five per cent more than usual is undone by no unsteady hand; real sets undo one per cent.
 _WHOLE: Final = 0.95
-_SHALLOW: Final = 0.75
+_SHALLOW: Final = 0.77
 _LONG: Final = 1.45
 _UNDONE: Final = 0.05
 #: Coordinates that go less than this part of the widest one's way say nothing about how far it was.
@@ -85,9 +85,7 @@ def what_is_odd(body: Body, candidates: tuple[Candidate, ...]) -> list[tuple[str
     if len(candidates) < 3:
         return [()] * len(candidates)
     kinds = _kinds(body, candidates)
-    ways = [
-        kind.part_of_way(body.shape_m[one.first : one.last + 1]) for one, kind in zip(candidates, kinds, strict=True)
-    ]
+    ways = [kind.part_of_way(body.shape[one.first : one.last + 1]) for one, kind in zip(candidates, kinds, strict=True)]
     far = np.array([float(np.max(way)) for way in ways])
     far = far / np.median(far)
     # What goes as far as the others on the whole is not shallow, though some of it may go elsewhere.
@@ -110,8 +108,8 @@ def what_is_odd(body: Body, candidates: tuple[Candidate, ...]) -> list[tuple[str
 
 def _kinds(body: Body, candidates: tuple[Candidate, ...]) -> list[_Kind]:
     """Return the kind of each candidate; those of one kind share one object."""
-    ends = np.array([(body.shape_m[one.first] + body.shape_m[one.last]) / 2 for one in candidates])
-    ways = np.array([body.shape_m[one.turn] for one in candidates]) - ends
+    ends = np.array([(body.shape[one.first] + body.shape[one.last]) / 2 for one in candidates])
+    ways = np.array([body.shape[one.turn] for one in candidates]) - ends
     unit = ways / (np.linalg.norm(ways, axis=1, keepdims=True) + 1e-12)
     alike = unit @ unit.T > _SAME_WAY
     every = courses(body, [(one.first, one.last) for one in candidates])
@@ -130,7 +128,7 @@ def _kinds(body: Body, candidates: tuple[Candidate, ...]) -> list[_Kind]:
 
 def _between(body: Body, kind: _Kind, left: int, right: int, *, at_end: bool = False) -> list[Candidate]:
     """Return the motions of ``kind`` between two indices of the grid, in order."""
-    part = kind.part_of_way(body.shape_m[left : right + 1])
+    part = kind.part_of_way(body.shape[left : right + 1])
     lowest = _FAR_AT_ENDS if at_end else PARAMETERS["hole_lowest"]
     shape_at_least = _SHAPE_AT_ENDS if at_end else PARAMETERS["hole_shape"]
     gone = np.concatenate(([False], part > _LEFT, [False]))
@@ -151,7 +149,7 @@ def _between(body: Body, kind: _Kind, left: int, right: int, *, at_end: bool = F
             continue
         course = courses(body, [(first, last)])[0]
         norms = float(np.linalg.norm(course) * np.linalg.norm(kind.course)) + 1e-12
-        apart = float(np.linalg.norm(body.shape_m[last] - body.shape_m[first]))
+        apart = float(np.linalg.norm(body.shape[last] - body.shape[first]))
         closure = float(np.exp(-0.5 * (apart / (far * np.linalg.norm(kind.way)) / PARAMETERS["closure_width"]) ** 2))
         if float(course @ kind.course) / norms < shape_at_least or closure < _CLOSED:
             continue
@@ -169,12 +167,12 @@ def _shortest_ways(body: Body, candidates: tuple[Candidate, ...], kinds: list[_K
     far = np.empty(len(candidates))
     for kind in {id(kind): kind for kind in kinds}.values():
         own = [index for index, its in enumerate(kinds) if its is kind]
-        ends = [(body.points_m[candidates[index].first] + body.points_m[candidates[index].last]) / 2 for index in own]
+        ends = [(body.motion[candidates[index].first] + body.motion[candidates[index].last]) / 2 for index in own]
         base = np.median(ends, axis=0)
-        way = np.median([body.points_m[candidates[index].turn] for index in own], axis=0) - base
+        way = np.median([body.motion[candidates[index].turn] for index in own], axis=0) - base
         moved = np.abs(way) > _MOVED * float(np.max(np.abs(way)))
         for index in own:
-            course = body.points_m[candidates[index].first : candidates[index].last + 1, moved] - base[moved]
+            course = body.motion[candidates[index].first : candidates[index].last + 1, moved] - base[moved]
             far[index] = np.percentile(np.max(course / way[moved], axis=0), 25)
         far[own] /= np.median(far[own])
     return far

@@ -35,17 +35,22 @@ def test_readers_are_compared(tmp_path):
 def test_the_segmenter_alone(monkeypatch, capsys):
     from repetitions import main
 
-    monkeypatch.setattr("sys.argv", ["repetitions.py", "1"])
+    monkeypatch.setattr("sys.argv", ["repetitions.py", "1", "--actions", "A16", "--only", "counts,sensors"])
     main()
-    assert "1/1" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    lines = [line for line in shown.splitlines() if line.startswith(("8 of 10", "12 of 10"))]
+    assert sum("1     1 of    1  1.000" in line for line in lines if "count" in line) == 4
+    assert "depth camera, 30 Hz" in shown
+    assert "against find_peaks on PC 1" in shown
 
 
 @pytest.mark.slow
 def test_the_segmenter_on_real_recordings(data_folder: Path, monkeypatch, capsys):
     from repetitions import main
 
-    monkeypatch.setattr("sys.argv", ["repetitions.py", "--real", str(data_folder / "reps")])
+    monkeypatch.setattr("sys.argv", ["repetitions.py", "--real", str(data_folder)])
     main()
     shown = capsys.readouterr().out
-    assert "squats1.trc, flex-capture: 5 of 5" in shown
-    assert "10/10" in shown
+    assert "squats1.trc, count given: 5 of 5" in shown
+    assert "biceps sEMG, count not given: 9 of 9" in shown
+    assert "10    10 of   10  1.000" in shown
