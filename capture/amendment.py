@@ -15,7 +15,7 @@ from capture.output_folder import subject_problems
 from capture.process_take import ProcessedTake, out_of, process_take
 from capture.record_request import find_action, unknown_action
 from capture.recovery import recover_met
-from capture.resegmentation import dataset_beside
+from capture.resegment_plan import dataset_beside
 from capture.take_history import find_take
 from capture.verdict import say_verdict
 from lab.errors import FlexCaptureError, RequestError, TakeError

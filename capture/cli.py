@@ -76,6 +76,7 @@ for _command in (
 def main() -> None:
     """Run the command line and leave with the exit code that the design promises."""
     _use_utf8()
+    _use_one_thread_for_matrices()
     debug = "--debug" in sys.argv
     try:
         code = group.main(standalone_mode=False)
@@ -116,6 +117,16 @@ def _let_go_of_output() -> None:
     except (OSError, ValueError):
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _use_one_thread_for_matrices() -> None:
+    """Keep numpy's matrices on one thread, here and in all processes that are started: before its import.
+
+    Ours are small: the threads of a library that waits for them busily take many times what they save, most of all
+    beside other processes. And a sum over several threads may differ in its last bit from one computer to the next.
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 def _use_utf8() -> None:

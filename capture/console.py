@@ -221,6 +221,35 @@ class Console:
 
             yield report
 
+    @contextmanager
+    def takes_progress(self, total: int) -> Iterator[Callable[[int, Sequence[str]], None]]:
+        """Yield ``report(done, running)`` that draws a bar over all takes and what runs, where there is a terminal."""
+        if not self._animated:
+            yield lambda _done, _running: None
+            return
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+        from rich.table import Column
+
+        text = TextColumn(
+            "{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+        )
+        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), text)
+        with Progress(*columns, console=self._rich, transient=True, expand=True) as bars:
+            task = bars.add_task("starting …", total=total)
+
+            def report(done: int, running: Sequence[str]) -> None:
+                said = " · ".join(running) or ("starting …" if done < total else "writing tables")
+                bars.update(task, completed=done, description=said)
+
+            yield report
+
     def _plain_progress(self) -> Any:
         said: set[str] = set()
 

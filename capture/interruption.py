@@ -46,6 +46,18 @@ class Interruption:
         """From now on only note an interruption, in ``requested``, instead of raising KeyboardInterrupt."""
         self._deferred = True
 
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Finish what is inside first; an interruption meanwhile raises KeyboardInterrupt at its end."""
+        before, self._deferred = self._deferred, True
+        asked_before = self.requested.is_set()
+        try:
+            yield
+        finally:
+            self._deferred = before
+        if self.requested.is_set() and not asked_before and not before:
+            raise KeyboardInterrupt
+
     def check(self) -> None:
         """Raise KeyboardInterrupt if there was an interruption: deferred, or lost because it came in a destructor."""
         if self.requested.is_set():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from capture.alignment import align_take
+from capture.made_from import made_from, videos_to_leave
 from capture.segment_source import NO_MOTION, SegmentRequest, signals_of_streams
 from lab.actions import ACTIONS
 from lab.aligned import AlignedTake
@@ -18,11 +20,20 @@ from lab.motion_signal import MotionSignal
 from lab.repetitions import Segmentation
 from lab.subject import SubjectSheet
 from lab.take import TakeRecord
-from storage.checksums import verify_sums
-from storage.flex import write_take
-from storage.marks_file import read_marks
+from storage.checksums import sealed_files, verify_sums
+from storage.flex import (
+    StagedTake,
+    TakeContent,
+    TakeEntry,
+    commit_takes,
+    committed_take,
+    dataset_staging,
+    plan_clips,
+    stage_take,
+)
 from storage.raw_take import read_raw_take
 from storage.subject_sheets import read_sheet
+from storage.take_folder import read_record, view_video_path
 from sync.repetitions import find_repetitions
 from sync.signal_repetitions import find_in_signals
 
@@ -35,7 +46,8 @@ class ProcessedTake:
 
     ``damage`` says what of the raw bytes is missing or changed, which marks the take; ``remarks`` what a person may
     want to know: what was said of the take later, and of files that were written. ``standing`` is what it counts as
-    by its ``marks``.
+    by its ``marks``. ``inputs`` is the hash of what it was made from, ``as_sealed`` whether the raw bytes that were
+    looked at are those of the checksums.
     """
 
     aligned: AlignedTake
@@ -44,38 +56,85 @@ class ProcessedTake:
     remarks: tuple[str, ...]
     standing: Standing
     marks: tuple[Mark, ...]
+    inputs: str
+    as_sealed: bool
 
 
-def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: bool) -> ProcessedTake:
+def process_take(
+    folder: Path, dataset: Path, progress: Progress, *, verify: bool, discard_corrections: bool = False
+) -> ProcessedTake:
     """Synchronise, segment and write one sealed raw take into ``dataset``.
 
     ``verify`` compares the raw files with their checksums first; right after the take they were just made. Raises
     TakeError or LayoutError; the dataset is then as it was.
     """
-    while True:
-        processed = _write(folder, dataset, progress, verify=verify)
-        if list(processed.marks) == read_marks(folder)[0]:
-            return processed
-        # somebody said something meanwhile, and may have written it before us
+    before = committed_take(dataset, read_record(folder).id)
+    with dataset_staging(dataset) as staging:
+        while True:
+            processed, staged = stage_raw_take(
+                folder, dataset, staging, before, progress, verify=verify, discard_corrections=discard_corrections
+            )
+            progress("tables", 0, 1)
+            for failure in commit_takes(dataset, [staged]).values():
+                raise failure
+            progress("tables", 1, 1)
+            if made_from(folder, discard_corrections=discard_corrections) == processed.inputs:
+                return processed
+            before = staged.entry  # somebody said something meanwhile, and may have written it before us
 
 
-def _write(folder: Path, dataset: Path, progress: Progress, *, verify: bool) -> ProcessedTake:
-    processed = process_in_memory(folder, progress, verify=verify)
-    standing = processed.standing
-    sheet, sheet_remarks = _sheet_of(standing.record.subject, folder)
-    written = write_take(
-        dataset,
+def stage_raw_take(
+    folder: Path,
+    dataset: Path,
+    staging: Path,
+    before: TakeEntry | None,
+    progress: Progress,
+    *,
+    verify: bool,
+    discard_corrections: bool = False,
+) -> tuple[ProcessedTake, StagedTake]:
+    """Synchronise and segment one sealed raw take and make its files below ``staging``; the dataset is only read.
+
+    ``before`` is the take as the dataset has it, for clips that stay as they are: raw videos from which nothing is cut
+    are not read then. Raises TakeError or LayoutError.
+    """
+    unread = videos_to_leave(folder, read_record(folder), before) if verify else frozenset()
+    processed = process_in_memory(
+        folder, progress, verify=verify, unread=unread, discard_corrections=discard_corrections
+    )
+    progress("comparing clips", 0, 1)
+    clips = plan_clips(dataset, processed.aligned, processed.segmentation, before)
+    progress("comparing clips", 1, 1)
+    record = processed.standing.record
+    cut = {view_video_path(folder, record, clip.view).name for clip in clips if clip.kept is None}
+    if cut & unread:
+        progress("verifying", 0, 1)
+        unread_files = sealed_files(folder).keys() - (cut & unread)
+        changed = verify_sums(folder, unread_files)
+        progress("verifying", 1, 1)
+        if changed:  # then nothing of the earlier clips is to be believed either
+            return stage_raw_take(
+                folder, dataset, staging, None, progress, verify=verify, discard_corrections=discard_corrections
+            )
+    sheet, sheet_remarks = sheet_of(record.subject, folder)
+    progress("drawing", 0, 1)
+    picture = picture_of(processed.aligned)
+    progress("drawing", 1, 1)
+    content = TakeContent(
         folder,
         processed.aligned,
         processed.segmentation,
-        progress,
-        excluded_reason=standing.excluded_reason,
-        faults=(*standing.record.faults, *processed.damage),
-        notes=standing.notes,
+        excluded_reason=processed.standing.excluded_reason,
+        faults=(*record.faults, *processed.damage),
+        notes=processed.standing.notes,
         sheet=sheet,
-        sync_picture=picture_of(processed.aligned),
+        sync_picture=picture,
+        made_from=processed.inputs if processed.as_sealed else None,
     )
-    return replace(processed, remarks=(*processed.remarks, *written.remarks, *sheet_remarks))
+    place = staging / secrets.token_hex(6)  # a take that is made twice must not meet its own files
+    place.mkdir()
+    staged = stage_take(dataset, place, content, clips, progress)
+    return replace(processed, remarks=(*processed.remarks, *staged.remarks, *sheet_remarks)), staged
 
 
 def picture_of(aligned: AlignedTake) -> bytes | None:
@@ -86,12 +145,24 @@ def picture_of(aligned: AlignedTake) -> bytes | None:
     return sync_picture(aligned.record.id, evidence) if evidence else None
 
 
-def process_in_memory(folder: Path, progress: Progress, *, verify: bool) -> ProcessedTake:
-    """Synchronise and segment one sealed raw take and write nothing. Raises TakeError; ``verify`` as above."""
-    damage: tuple[str, ...] = ()
+def process_in_memory(
+    folder: Path,
+    progress: Progress,
+    *,
+    verify: bool,
+    unread: Collection[str] = (),
+    discard_corrections: bool = False,
+) -> ProcessedTake:
+    """Synchronise and segment one sealed raw take and write nothing. Raises TakeError.
+
+    ``verify`` as above, but for the files that are to stay ``unread``. ``discard_corrections`` leaves out what people
+    corrected of the repetitions.
+    """
+    inputs = made_from(folder, discard_corrections=discard_corrections)
+    changed: list[str] = []
     if verify:
         progress("verifying", 0, 1)
-        damage = tuple(without_folder(problem, folder) for problem in verify_sums(folder))
+        changed = verify_sums(folder, unread)
         progress("verifying", 1, 1)
     progress("reading", 0, 1)
     recorded = read_raw_take(folder)
@@ -103,11 +174,21 @@ def process_in_memory(folder: Path, progress: Progress, *, verify: bool) -> Proc
     aligned = align_take(replace(recorded, record=standing.record))
     progress("synchronising", 1, 1)
     progress("finding repetitions", 0, 1)
-    corrected = with_corrections(segment(aligned), recorded.marks, zero_s(aligned.record))
+    marks = () if discard_corrections else recorded.marks
+    corrected = with_corrections(segment(aligned), marks, zero_s(aligned.record))
     progress("finding repetitions", 1, 1)
-    damage += tuple(without_folder(note, folder) for note in recorded.notes)
+    damage = tuple(without_folder(note, folder) for note in (*changed, *recorded.notes))
     standing = replace(standing, notes=(*standing.notes, *corrected.remarks))
-    return ProcessedTake(aligned, corrected.segmentation, damage, _remarks(standing), standing, recorded.marks)
+    return ProcessedTake(
+        aligned,
+        corrected.segmentation,
+        damage,
+        _remarks(standing),
+        standing,
+        recorded.marks,
+        inputs,
+        as_sealed=not changed,
+    )
 
 
 def zero_s(record: TakeRecord) -> float:
@@ -121,7 +202,7 @@ def _remarks(standing: Standing) -> tuple[str, ...]:
     return (*excluded, *standing.notes)
 
 
-def _sheet_of(subject: str, folder: Path) -> tuple[SubjectSheet | None, tuple[str, ...]]:
+def sheet_of(subject: str, folder: Path) -> tuple[SubjectSheet | None, tuple[str, ...]]:
     """Return the subject's sheet beside the raw takes, and what is wrong with it: no take waits for that."""
     out = out_of(folder)
     if out is None:

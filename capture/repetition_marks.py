@@ -15,7 +15,7 @@ from capture.console import Console
 from capture.process_take import ProcessedTake, process_in_memory, zero_s
 from capture.recovery import recover_met
 from capture.repetition_chart import repetition_chart
-from capture.resegmentation import dataset_beside
+from capture.resegment_plan import dataset_beside
 from capture.take_history import find_take
 from capture.verdict import say_verdict
 from lab.corrections import standing_corrections, with_corrections

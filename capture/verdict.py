@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from capture.console import Console
 from capture.process_take import ProcessedTake, zero_s
 from capture.repetition_chart import repetition_chart
 from lab.aligned import StreamReport
 from lab.take import TakeRecord
+from storage.flex import TakeEntry
 from sync.report import report_table
 
 
@@ -55,15 +58,43 @@ def verdict_line(found: int, expected: int | None, reports: Sequence[StreamRepor
     return f"{found}{asked} repetitions · {sync}, worst uncertainty {worst_ms:.2g} ms"
 
 
+def judge_entry(entry: TakeEntry, dataset: Path) -> Verdict:
+    """Sum up a take as a dataset has it; the words are those of ``judge``."""
+    take = entry.take
+    reports = [_report(row) for row in entry.streams]
+    line = f"{verdict_line(take['found'], take['expected'], reports)} · in {dataset}"
+    wrong_count = take["expected"] is not None and take["found"] != take["expected"]
+    doubts = [f"repetition {row['repetition']}: {doubt}" for row in entry.repetitions for doubt in row["doubts"]]
+    marks = dict.fromkeys(
+        (
+            *_failures(take["faults"], take["state"]),
+            *(take["doubts"] if wrong_count else ()),
+            *stream_marks(reports),
+        )
+    )
+    excluded = () if take["excluded_reason"] is None else (f"not to be used: {take['excluded_reason']}",)
+    remarks = dict.fromkeys((*(() if wrong_count else take["doubts"]), *doubts, *excluded, *take["notes"]))
+    return Verdict(line, tuple(marks), tuple(remark for remark in remarks if remark not in marks))
+
+
+def _report(row: Mapping[str, Any]) -> StreamReport:
+    known: dict[str, Any] = {name: row[name] for name in StreamReport.__dataclass_fields__}
+    return StreamReport(**(known | {name: math.nan for name, value in known.items() if value is None}))
+
+
 def say_verdict(
     processed: ProcessedTake, dataset: Path, console: Console, *, report: bool, failed: bool = False, indent: str = ""
 ) -> bool:
     """Tell how a take stands, with its streams and repetitions if ``report``; return whether it is in order."""
-    verdict = judge(processed, dataset)
     if report:
         console.line(report_table(processed.aligned.reports))
         if processed.segmentation.repetitions:
             console.render(repetition_chart(processed.segmentation.repetitions, zero_s(processed.aligned.record)))
+    return say_judged(judge(processed, dataset), console, failed=failed, indent=indent)
+
+
+def say_judged(verdict: Verdict, console: Console, *, failed: bool = False, indent: str = "") -> bool:
+    """Tell how a take stands; return whether it is in order."""
     console.line(indent + verdict.line, style="bold green" if not verdict.marks and not failed else "bold yellow")
     for mark in (*verdict.marks, *verdict.remarks):
         console.warning(f"{indent}  {mark}")
@@ -71,9 +102,13 @@ def say_verdict(
 
 
 def _record_marks(record: TakeRecord) -> list[str]:
-    marks = [*record.faults]
-    if record.state != "complete":
-        marks.append(f"the take is {record.state}: it was cut off or could not be written to its end")
+    return _failures(record.faults, record.state)
+
+
+def _failures(faults: Sequence[str], state: str) -> list[str]:
+    marks = [*faults]
+    if state != "complete":
+        marks.append(f"the take is {state}: it was cut off or could not be written to its end")
     return marks
 
 

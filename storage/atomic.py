@@ -40,6 +40,14 @@ def temporary_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if _LEFT.fullmatch(path.name) and path.is_file())
 
 
+def write_bytes_durably(path: Path, data: bytes) -> None:
+    """Write ``data`` where nobody looks yet, and wait until it is on the disk. Raises OSError."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        sync_file(file.fileno())
+
+
 def write_bytes_atomically(path: Path, data: bytes) -> None:
     """Replace ``path`` by a file that holds ``data``; a reader sees the old file or the new one, never a part.
 

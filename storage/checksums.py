@@ -43,14 +43,17 @@ def listed_files(folder: Path) -> set[str]:
     return set(read_sums(folder)[0])
 
 
-def verify_sums(folder: Path) -> list[str]:
+def verify_sums(folder: Path, unread: Collection[str] = ()) -> list[str]:
     """Compare the folder with its ``SHA256SUMS`` and return one sentence a problem, [] where all is as it was.
 
-    Raises TakeError where there is no readable ``SHA256SUMS``.
+    Files named in ``unread`` must be there, but their bytes are not looked at. Raises TakeError where there is no
+    readable ``SHA256SUMS``.
     """
     listed, problems = read_sums(folder)
     present = sealed_files(folder)
     for name, digest in sorted(listed.items()):
+        if name in unread and name in present:
+            continue
         if name not in present:
             problems.append(f"{folder / name} is missing.")
             continue
@@ -63,6 +66,21 @@ def verify_sums(folder: Path) -> list[str]:
         f"{folder / name} was not there when the take was closed." for name in sorted(present.keys() - listed.keys())
     ]
     return problems
+
+
+def touched_files(folder: Path) -> set[str]:
+    """Return the files of a take that came, went or were written to after its checksums, as names and times tell it.
+
+    Raises TakeError where there is no readable ``SHA256SUMS``, or the folder cannot be looked through.
+    """
+    listed, _ = read_sums(folder)
+    try:
+        present = sealed_files(folder)
+        closed_ns = (folder / SUMS_NAME).stat().st_mtime_ns
+        written = {name for name, path in present.items() if path.stat().st_mtime_ns > closed_ns}
+    except OSError as error:
+        raise TakeError(f"{folder} cannot be looked through ({reason(error)}); check the disk.") from None
+    return written | (present.keys() ^ listed.keys())
 
 
 def digest_of(folder: Path) -> str:

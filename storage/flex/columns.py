@@ -123,6 +123,12 @@ TAKES: Final = (
     ),
     Column("revision", "string", "Revision of the take's files: a hash of raw, parameters and content."),
     Column("raw_digest", "string", "Hash of the raw take's bytes."),
+    Column(
+        "made_from",
+        "string",
+        "Hash of all that the take was made from: raw bytes, marks, programs; null where raw bytes are damaged.",
+        nullable=True,
+    ),
     Column("segmenter", "string", "What found the repetitions."),
     Column("segmenter_parameters", "string", "All numbers the repetitions depend on, as JSON."),
     Column("software", "string", "Versions of the software that recorded the take, as JSON."),

@@ -50,8 +50,9 @@ class TakeEntry:
         for key in ("take_id", "revision", "subject", "session", "take", "action", "frames_file", "signals_file"):
             if not isinstance(take[key], str):
                 raise ValueError(f"'{key}' is not text")
-        if not isinstance(take.setdefault("sync_file", None), str | None):  # older takes have no picture
-            raise ValueError("'sync_file' is not text")
+        for key in ("sync_file", "made_from"):  # older takes have none
+            if not isinstance(take.setdefault(key, None), str | None):
+                raise ValueError(f"'{key}' is not text")
         repetitions = tuple({"excluded_itself": None} | dict(row) for row in repetitions)  # older ones do not say it
         return cls(take, tuple(dict(row) for row in streams), repetitions)
 
@@ -95,6 +96,7 @@ def revision_of(
     faults: tuple[str, ...],
     notes: tuple[str, ...],
     sync_picture: bytes | None,
+    made_from: str | None,
 ) -> str:
     """Return the revision: 12 hex digits that stand for everything the take's files are made from."""
     return short_hash(
@@ -112,6 +114,7 @@ def revision_of(
                 "faults": faults,
                 "notes": notes,
                 "sync_picture": None if sync_picture is None else hashlib.sha256(sync_picture).hexdigest(),
+                "made_from": made_from,
             }
         )
     )
@@ -136,10 +139,11 @@ def take_entry(
     faults: tuple[str, ...],
     notes: tuple[str, ...],
     sync_picture: bytes | None,
+    made_from: str | None,
 ) -> TakeEntry:
     """Make the rows of a take; ``rows`` are its rows in the frames table, a repetition each."""
     record = take.record
-    revision = revision_of(take, segmentation, excluded_reason, faults, notes, sync_picture)
+    revision = revision_of(take, segmentation, excluded_reason, faults, notes, sync_picture, made_from)
     place = (record.action, record.subject, record.id, revision)
     shared = {
         "take_id": record.id,
@@ -170,6 +174,7 @@ def take_entry(
         "modalities": _modalities(take),
         "reference_view": take.reference_view,
         "raw_digest": take.raw_digest,
+        "made_from": made_from,
         "software": canonical_json(record.software),
         "sync_file": None if sync_picture is None else sync_file(*place),
         **{f"{name}_raw_frames": view.count for name, view in views.items()},

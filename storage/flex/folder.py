@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from lab.errors import LayoutError
 from storage.flex.columns import TOP_TABLES
 from storage.flex.entries import TakeEntry
 from storage.flex.paths import ROOMS, files_below, is_own_file, is_unfinished
+from storage.flex.staging import abandoned_folders
 from storage.flex.tables import DATASET_JSON, table_file, write_tables
 from storage.flex.versions import LAYOUT_VERSION
 
@@ -111,8 +113,27 @@ def sweep(dataset: Path, entries: Mapping[str, TakeEntry]) -> None:
         if path.is_file() and _is_own_name(path.name) and is_unfinished(path.name):
             with suppress(OSError):
                 path.unlink()
+    for folder in abandoned_folders(dataset):
+        shutil.rmtree(folder, ignore_errors=True)
     for room in ROOMS:
         _remove_empty(dataset / room)
+
+
+def remove_revisions(dataset: Path, before: Iterable[TakeEntry], entries: Mapping[str, TakeEntry]) -> None:
+    """Remove the files of takes as they were ``before`` that no entry of the same take names any more."""
+    for entry in before:
+        for file in sorted(entry.files() - entries[entry.take_id].files()):
+            if not is_own_file(file):
+                continue
+            with suppress(OSError):
+                (dataset / file).unlink()
+            for folder in (dataset / file).parents:
+                if folder == dataset or folder.parent == dataset:
+                    break
+                try:
+                    folder.rmdir()
+                except OSError:
+                    break
 
 
 def _remove_empty(folder: Path) -> None:

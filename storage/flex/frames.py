@@ -16,7 +16,7 @@ from lab.repetitions import Repetition
 from lab.streams import Channel
 from storage.flex.columns import FRAMES, STANDARD_VIEWS, EmgColumn, arrow_schema, expand
 from storage.flex.parquet import parquet_bytes
-from storage.flex.resample import hold_last, interpolate
+from storage.flex.resample import hold_last, interpolate_each
 from storage.flex.versions import MAX_GAP_S, MAX_HOLD_S
 from storage.flex.view_frames import ViewFrames
 
@@ -112,14 +112,12 @@ def _repetition_table(
         "breath_rate": _held(take.breath_rate, at_s),
     }
     if take.pose is not None:
-        for joint in range(take.pose.positions_m.shape[1]):
-            position_m = interpolate(take.pose.time_s, take.pose.positions_m[:, joint], at_s, MAX_GAP_S)
-            names = _POSE_COLUMNS[3 * joint : 3 * joint + 3]
-            columns |= {name: _floats(position_m[:, axis]) for axis, name in enumerate(names)}
+        positions_m = interpolate_each(take.pose.time_s, take.pose.positions_m, at_s, MAX_GAP_S).reshape(count, -1)
+        columns |= {name: _floats(positions_m[:, place]) for place, name in enumerate(_POSE_COLUMNS)}
     if take.emg is not None and take.emg_envelope is not None:
-        for index, column in enumerate(emg_columns(take.emg.channels)):
-            envelope_uv = interpolate(take.emg.time_s, take.emg_envelope[:, index : index + 1], at_s, MAX_GAP_S)
-            columns[column.name] = _floats(envelope_uv[:, 0])
+        envelopes_uv = interpolate_each(take.emg.time_s, take.emg_envelope[:, :, None], at_s, MAX_GAP_S)[:, :, 0]
+        named = enumerate(emg_columns(take.emg.channels))
+        columns |= {column.name: _floats(envelopes_uv[:, index]) for index, column in named}
     columns |= {f"{name}_frame": _frames(view.index_at(at_s)) for name, view in views.items()}
     missing = [field for field in schema if field.name not in columns]
     columns |= {field.name: pa.nulls(count, field.type) for field in missing}

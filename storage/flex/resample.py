@@ -40,6 +40,25 @@ def interpolate(time_s: Float64, values: Float64, at_s: Float64, max_gap_s: floa
     return out
 
 
+def interpolate_each(time_s: Float64, values: npt.NDArray[np.floating], at_s: Float64, max_gap_s: float) -> Float64:
+    """Interpolate several things that come and go each on its own: ``interpolate`` for each of them.
+
+    ``values`` (samples, things, columns); returns (times, things, columns). Where none is absent it is done in one go.
+    """
+    things, columns = values.shape[1:]
+    out = np.full((len(at_s), things, columns), np.nan)
+    if not len(at_s):
+        return out
+    first = np.searchsorted(time_s, at_s[0] - max_gap_s)
+    last = np.searchsorted(time_s, at_s[-1] + max_gap_s, side="right")
+    time_s, near = time_s[first:last], values[first:last].astype(np.float64)
+    if np.isfinite(near).all():
+        return interpolate(time_s, near.reshape(len(near), things * columns), at_s, max_gap_s).reshape(out.shape)
+    for thing in range(things):
+        out[:, thing] = interpolate(time_s, near[:, thing], at_s, max_gap_s)
+    return out
+
+
 def hold_last(time_s: Float64, values: Float64, at_s: Float64, max_hold_s: float) -> Float64:
     """Return at each time the last finite value that is not older than ``max_hold_s``, else NaN.
 

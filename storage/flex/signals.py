@@ -100,7 +100,7 @@ def _add_dataset(group: Any, name: str, values: npt.NDArray[Any], unit: str, des
     options: dict[str, Any] = {"track_times": False}
     if values.nbytes >= _WORTH_COMPRESSING:
         chunk = (min(_CHUNK_ROWS, len(values)), *values.shape[1:])
-        options |= {"chunks": chunk, "compression": "gzip", "compression_opts": 4, "shuffle": True}
+        options |= {"chunks": chunk, "compression": "gzip", "compression_opts": 1, "shuffle": True}
     dataset = group.create_dataset(name, data=values, **options)
     dataset.attrs["unit"] = unit
     dataset.attrs["description"] = description
@@ -111,6 +111,9 @@ def _add_dataset(group: Any, name: str, values: npt.NDArray[Any], unit: str, des
 
 def signals_bytes(take: AlignedTake, repetitions: Sequence[Repetition], revision: str) -> bytes:
     """Encode the signals of all repetitions: the same take gives the same bytes.
+
+    HDF5 gives compressed values their place when they are flushed. Left to the end of their handles, that would depend
+    on who holds these, such as a thread that looks at the program's frames: so each is flushed at once.
 
     ``rep_01/emg/values`` (samples, channels) microvolt, ``rep_01/pose/values`` (samples, 21, 3) metres,
     ``rep_01/heart_rate/values`` and ``rep_01/breath_rate/values`` (samples,) per minute, all float32; beside each
@@ -140,7 +143,8 @@ def signals_bytes(take: AlignedTake, repetitions: Sequence[Repetition], revision
                 unit, _shape, description = SIGNALS[signal.name]
                 values = _add_dataset(part, "values", signal.values[samples], unit, description, signal)
                 values.attrs["labels"] = list(signal.labels)
-                _add_dataset(part, "time", signal.time_s[samples], "s", TIME_DESCRIPTION, signal)
+                values.flush()
+                _add_dataset(part, "time", signal.time_s[samples], "s", TIME_DESCRIPTION, signal).flush()
                 part.attrs["stream"] = signal.stream
                 part.attrs["device"] = signal.device
                 part.attrs["simulated"] = signal.simulated

@@ -8,10 +8,11 @@ from pathlib import Path
 from lab.errors import LayoutError
 from lab.subject import SubjectSheet
 from storage.atomic import write_bytes_atomically
+from storage.flex.entries import Row
 from storage.flex.folder import begin_dataset, must_be_begun, sweep
 from storage.flex.lock import writer_lock
 from storage.flex.parquet import parquet_bytes
-from storage.flex.tables import read_entries, read_parquet, table_file, write_tables
+from storage.flex.tables import read_entries, read_parquet, read_sheet_columns, table_file, write_tables
 
 
 def write_subject(dataset: Path, subject: str, sheet: SubjectSheet | None) -> bool:
@@ -27,6 +28,11 @@ def write_subject(dataset: Path, subject: str, sheet: SubjectSheet | None) -> bo
             return False
         write_tables(dataset, entries, sheets={subject: None if sheet is None else sheet.columns()})
     return True
+
+
+def sheets_said(dataset: Path) -> dict[str, Row | None]:
+    """Return the columns of each subject's sheet as a dataset has them; {} where there are none."""
+    return read_sheet_columns(dataset)
 
 
 def remove_subject(dataset: Path, subject: str) -> tuple[list[str], int]:

@@ -297,6 +297,21 @@ def committed_takes(metadata: Mapping[str, str]) -> dict[str, str]:
     return {str(take_id): str(file) for take_id, file in takes.items()}
 
 
+def committed_files(dataset: Path) -> dict[str, str]:
+    """Return {take_id: frames file} of a dataset without reading its rows. Raises LayoutError if it cannot be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = dataset / table_file("repetitions")
+    try:
+        metadata = text_metadata(pq.read_schema(path))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise LayoutError(
+            f"{path} cannot be read as a Parquet file ({first_line(error)}); run `flex-capture rebuild`."
+        ) from error
+    return committed_takes(metadata)
+
+
 def read_entries(dataset: Path) -> Entries:
     """Read the entries of all takes of a dataset.
 

@@ -11,6 +11,7 @@ from storage.flex.description import dataset_json
 from storage.flex.entries import Row
 from storage.flex.folder import layout_version, must_be_begun
 from storage.flex.paths import clip_file, files_below, frames_file, is_own_file, signals_file, sync_file
+from storage.flex.staging import abandoned_folders
 from storage.flex.tables import DATASET_JSON, TAKES_KEY, committed_takes, first_line
 from storage.flex.validate_files import clip_findings, frames_findings, signals_findings, sync_findings
 from storage.flex.validate_pose import pose_findings
@@ -130,4 +131,8 @@ def _leftover_findings(dataset: Path, tables: TopTables) -> list[str]:
             findings.append(f"{file}: was left behind by an interrupted write; the next write removes it.")
         else:
             findings.append(f"{file}: is no part of the dataset; move it elsewhere.")
+    findings += [
+        f"{folder.name}: was left behind by an interrupted write; the next write removes it."
+        for folder in abandoned_folders(dataset)
+    ]
     return findings

@@ -156,13 +156,13 @@ def test_what_is_said_while_the_dataset_is_written_is_in_it(
 
     take, writes = offline_take(), []
 
-    def write_take(*arguments: object, **options: object) -> object:
+    def commit_takes(dataset: Path, staged: list[storage.flex.StagedTake]) -> object:
         if not writes:  # another terminal, between the reading of the marks and the writing
             append_mark(take, new_mark("bad", "wrong bar"))
-        writes.append(options["excluded_reason"])
-        return storage.flex.write_take(*arguments, **options)
+        writes.append(staged[0].entry.take["excluded_reason"])
+        return storage.flex.commit_takes(dataset, staged)
 
-    monkeypatch.setattr(processing, "write_take", write_take)
+    monkeypatch.setattr(processing, "commit_takes", commit_takes)
     assert flex_capture("amend", take, "--load-kg", 5).code == 0
     assert writes == [None, "bad: wrong bar"]
     assert takes_of(tmp_path / "out").loc[TAKE].excluded_reason == "bad: wrong bar"

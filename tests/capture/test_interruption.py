@@ -116,3 +116,19 @@ def test_an_interruption_in_a_destructor_is_not_lost_and_prints_nothing(capsys: 
         with pytest.raises(KeyboardInterrupt):
             interruption.check()
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_deferred_is_finished_and_then_ends() -> None:
+    interruption, done = Interruption(), []
+    with interruption.installed():
+        with contextlib.ExitStack() as held:
+            held.enter_context(pytest.raises(KeyboardInterrupt))
+            held.enter_context(interruption.deferred())
+            signal.raise_signal(signal.SIGINT)
+            done.append("the tables are written")
+        assert interruption.requested.is_set()
+        with interruption.deferred():  # what is given to the dataset at the end
+            done.append("and what was made")
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert len(done) == 2

@@ -77,7 +77,7 @@ def _retake(dataset: Path, raw: Path) -> None:
     write_take(dataset, raw, take, flex_takes.make_segmentation(1), sync_picture=flex_takes.PICTURE)
 
 
-@pytest.mark.parametrize(("write", "steps"), [(_second, 10), (_retake, 9)])
+@pytest.mark.parametrize(("write", "steps"), [(_second, 12), (_retake, 10)])
 def test_killed_anywhere_the_index_is_the_old_one_or_the_new_one(
     write: Callable[[Path, Path], None], steps: int, raw: Path, tmp_path: Path
 ) -> None:
@@ -188,7 +188,7 @@ def test_an_error_gives_the_disk_its_space_back(raw: Path, tmp_path: Path, monke
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("storage.flex.writer.write_bytes_atomically", full)
+    monkeypatch.setattr("storage.flex.staged_take.write_bytes_durably", full)
     with pytest.raises(LayoutError, match="No space left on device"):
         _second(dataset, raw)
     assert flex_takes.tree_hashes(dataset) == before

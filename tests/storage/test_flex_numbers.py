@@ -17,7 +17,8 @@ from lab.streams import Channel
 from storage.flex.canonical import canonical_json
 from storage.flex.frames import emg_columns
 from storage.flex.paths import clip_file, frames_file, is_own_file, signals_file, take_of_frames_file
-from storage.flex.resample import hold_last, interpolate
+from storage.flex.resample import hold_last, interpolate, interpolate_each
+from storage.flex.signals import signals_bytes
 from storage.flex.view_frames import ViewFrames
 
 times = st.lists(st.floats(0.001, 0.3), min_size=1, max_size=30).map(lambda steps: 1e5 + np.cumsum(steps))
@@ -38,6 +39,16 @@ def test_interpolation_is_linear_within_short_gaps_and_absent_elsewhere(time_s, 
             assert row == pytest.approx([3.0 * (at - 1e5), -(at - 1e5)], abs=1e-6)
         else:
             assert np.isnan(row).all()
+
+
+@given(times, queries, st.booleans(), st.randoms(use_true_random=False))
+def test_things_that_come_and_go_are_interpolated_each_on_its_own(time_s, at_s, whole, random) -> None:
+    values = np.array([[[random.random() for _ in range(3)] for _ in range(2)] for _ in time_s])
+    if not whole:
+        values[[random.random() < 0.3 for _ in time_s], 0, 1] = np.nan
+    found = interpolate_each(time_s, values, at_s, 0.1)
+    for thing in range(2):
+        np.testing.assert_array_equal(found[:, thing], interpolate(time_s, values[:, thing], at_s, 0.1))
 
 
 @given(times, queries)
@@ -136,3 +147,31 @@ def test_file_names_are_recognised_as_own() -> None:
     assert take_of_frames_file(own[0]) == place[2:]
     strange = ("frames/x/notes.txt", "video/x/holiday.mov", "signals/a.h5", "frames/a.part1.parquet", "video/tmp")
     assert not any(is_own_file(file) for file in strange)
+
+
+def test_a_profiler_that_holds_frames_changes_no_byte() -> None:
+    """A thread that looks at frames keeps what they hold alive; Dask's workers have one."""
+    import sys
+    import threading
+    import time
+
+    take, repetitions = flex_takes.make_take(cameras=False), flex_takes.make_segmentation().repetitions
+    expected = signals_bytes(take, repetitions, "0" * 12)
+    stop, watched = threading.Event(), threading.get_ident()
+
+    def look() -> None:
+        while not stop.is_set():
+            frame = sys._current_frames()[watched]
+            held = []
+            while frame is not None:
+                held.append(frame)
+                frame = frame.f_back
+            time.sleep(0.002)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        assert {signals_bytes(take, repetitions, "0" * 12) == expected for _ in range(40)} == {True}
+    finally:
+        stop.set()
+        watcher.join()

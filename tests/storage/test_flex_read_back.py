@@ -8,7 +8,7 @@ import flex_takes
 import pytest
 
 from lab.errors import LayoutError
-from storage.flex import validate, write_take, writer
+from storage.flex import staged_take, validate, write_take
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".h5"])
@@ -20,14 +20,14 @@ def test_a_file_that_the_disk_changed_is_refused(
     write_take(dataset, take_folder, flex_takes.make_take(), flex_takes.make_segmentation())
     before = flex_takes.tree_hashes(dataset)
     (first,) = (path.read_bytes() for path in dataset.rglob(f"*{ending}") if len(path.relative_to(dataset).parts) > 1)
-    written = writer.write_bytes_atomically
+    written = staged_take.write_bytes_durably
 
     def lying(path: Path, data: bytes) -> None:
         if path.suffix == ending:
             data = {"torn": data[: len(data) // 2], "empty": b"", "of another take": first}[how]
         written(path, data)
 
-    monkeypatch.setattr(writer, "write_bytes_atomically", lying)
+    monkeypatch.setattr(staged_take, "write_bytes_durably", lying)
     record = flex_takes.make_record(take="A16-02")
     take, segmentation = flex_takes.make_take(record, cameras=False), flex_takes.make_segmentation(4, 4)
     with pytest.raises(LayoutError, match="does not read back as it was written"):

@@ -291,7 +291,7 @@ def test_a_folder_of_something_else_is_not_written_to(take_folder: Path, tmp_pat
     (tmp_path / "thesis.docx").write_bytes(b"x")
     with pytest.raises(LayoutError, match=r"thesis\.docx"):
         write_take(tmp_path, take_folder, flex_takes.make_take(), flex_takes.make_segmentation())
-    assert {path.name for path in tmp_path.iterdir()} == {"thesis.docx", ".lock"}
+    assert {path.name for path in tmp_path.iterdir()} == {"thesis.docx"}
 
 
 def test_another_layout_version_is_not_written_to(take_folder: Path, tmp_path: Path) -> None:
