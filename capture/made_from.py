@@ -28,7 +28,7 @@ def programs() -> dict[str, str]:
     return versions | {"layout": str(LAYOUT_VERSION), "writer": str(WRITER_VERSION), "segmenter": SEGMENTER}
 
 
-def made_from(folder: Path, *, discard_corrections: bool = False) -> str:
+def made_from(folder: Path) -> str:
     """Return the hash of what a raw take in the dataset would be made from now: raw bytes, marks, programs.
 
     The raw bytes are those of its checksums: whether they still are is another question. Raises TakeError.
@@ -37,7 +37,6 @@ def made_from(folder: Path, *, discard_corrections: bool = False) -> str:
         "raw": digest_of(folder),
         "marks": hashlib.sha256(marks_bytes(folder)).hexdigest(),
         "programs": programs(),
-        "discard_corrections": discard_corrections,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:_LENGTH]
 

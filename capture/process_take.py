@@ -60,9 +60,7 @@ class ProcessedTake:
     as_sealed: bool
 
 
-def process_take(
-    folder: Path, dataset: Path, progress: Progress, *, verify: bool, discard_corrections: bool = False
-) -> ProcessedTake:
+def process_take(folder: Path, dataset: Path, progress: Progress, *, verify: bool) -> ProcessedTake:
     """Synchronise, segment and write one sealed raw take into ``dataset``.
 
     ``verify`` compares the raw files with their checksums first; right after the take they were just made. Raises
@@ -71,14 +69,12 @@ def process_take(
     before = committed_take(dataset, read_record(folder).id)
     with dataset_staging(dataset) as staging:
         while True:
-            processed, staged = stage_raw_take(
-                folder, dataset, staging, before, progress, verify=verify, discard_corrections=discard_corrections
-            )
+            processed, staged = stage_raw_take(folder, dataset, staging, before, progress, verify=verify)
             progress("tables", 0, 1)
             for failure in commit_takes(dataset, [staged]).values():
                 raise failure
             progress("tables", 1, 1)
-            if made_from(folder, discard_corrections=discard_corrections) == processed.inputs:
+            if made_from(folder) == processed.inputs:
                 return processed
             before = staged.entry  # somebody said something meanwhile, and may have written it before us
 
@@ -91,7 +87,6 @@ def stage_raw_take(
     progress: Progress,
     *,
     verify: bool,
-    discard_corrections: bool = False,
 ) -> tuple[ProcessedTake, StagedTake]:
     """Synchronise and segment one sealed raw take and make its files below ``staging``; the dataset is only read.
 
@@ -99,9 +94,7 @@ def stage_raw_take(
     are not read then. Raises TakeError or LayoutError.
     """
     unread = videos_to_leave(folder, read_record(folder), before) if verify else frozenset()
-    processed = process_in_memory(
-        folder, progress, verify=verify, unread=unread, discard_corrections=discard_corrections
-    )
+    processed = process_in_memory(folder, progress, verify=verify, unread=unread)
     progress("comparing clips", 0, 1)
     clips = plan_clips(dataset, processed.aligned, processed.segmentation, before)
     progress("comparing clips", 1, 1)
@@ -113,9 +106,7 @@ def stage_raw_take(
         changed = verify_sums(folder, unread_files)
         progress("verifying", 1, 1)
         if changed:  # then nothing of the earlier clips is to be believed either
-            return stage_raw_take(
-                folder, dataset, staging, None, progress, verify=verify, discard_corrections=discard_corrections
-            )
+            return stage_raw_take(folder, dataset, staging, None, progress, verify=verify)
     sheet, sheet_remarks = sheet_of(record.subject, folder)
     progress("drawing", 0, 1)
     picture = picture_of(processed.aligned)
@@ -158,7 +149,7 @@ def process_in_memory(
     ``verify`` as above, but for the files that are to stay ``unread``. ``discard_corrections`` leaves out what people
     corrected of the repetitions.
     """
-    inputs = made_from(folder, discard_corrections=discard_corrections)
+    inputs = made_from(folder)
     changed: list[str] = []
     if verify:
         progress("verifying", 0, 1)

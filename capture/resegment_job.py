@@ -18,7 +18,7 @@ class TakeJob:
     """What is to be done with one take.
 
     ``staging`` is the folder for its files, None for a dry run; ``before`` the take as the dataset has it; ``afresh``
-    says that nothing is carried over.
+    says that nothing is carried over. A dry run may leave out what people said of repetitions, ``uncorrected``.
     """
 
     folder: Path
@@ -26,6 +26,7 @@ class TakeJob:
     staging: Path | None
     before: TakeEntry | None
     afresh: bool = False
+    uncorrected: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def _staged(job: TakeJob, staging: Path, progress: Progress) -> TakeResult:
 
 
 def _compared(job: TakeJob, progress: Progress) -> TakeResult:
-    processed = process_in_memory(job.folder, progress, verify=False)
+    processed = process_in_memory(job.folder, progress, verify=False, discard_corrections=job.uncorrected)
     before = None if job.afresh else job.before
     clips = plan_clips(job.dataset, processed.aligned, processed.segmentation, before, look=False)
     change = change_of(job.before, processed.aligned.record.id, processed.segmentation, clips)

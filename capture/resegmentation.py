@@ -6,10 +6,11 @@ import contextlib
 import json
 import os
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from capture.amendment import mark_take, new_mark
 from capture.cluster import DaskCluster, dask_cluster
 from capture.console import Console
 from capture.interruption import Interruption
@@ -21,8 +22,10 @@ from capture.take_commits import TakeCommits
 from capture.take_workers import Running, work_in_processes
 from capture.takes_below import takes_below
 from capture.verdict import judge_entry, say_judged
+from lab.corrections import standing_corrections
 from lab.errors import FlexCaptureError, RequestError
 from storage.flex import dataset_staging
+from storage.marks_file import read_marks
 
 _INTERRUPTED = 130
 
@@ -33,7 +36,8 @@ class ResegmentRequest:
 
     ``dataset`` is None for the one beside the raw folder, ``workers`` for one process a core but one; ``force`` makes
     all takes afresh; ``dry_run`` writes nothing and says what would change, ``as_json`` in a form for programs.
-    ``cluster`` is the address of a Dask scheduler whose workers process the takes.
+    ``cluster`` is the address of a Dask scheduler whose workers process the takes. ``discard_corrections`` takes back
+    what people said of single repetitions.
     """
 
     paths: Sequence[Path]
@@ -43,6 +47,7 @@ class ResegmentRequest:
     dry_run: bool = False
     as_json: bool = False
     cluster: str | None = None
+    discard_corrections: bool = False
 
 
 @dataclass
@@ -68,7 +73,8 @@ def resegment_takes(request: ResegmentRequest) -> int:
     console = Console()
     if not request.dry_run:
         recover_met(takes, console)
-    plan = plan_resegmentation(takes, request.dataset, force=request.force)
+    discarded = frozenset(take for take in takes if request.discard_corrections and _is_corrected(take))
+    plan = _plan(takes, request, discarded, console)
     tally = _Tally()
     interrupted = False
     if not request.as_json:
@@ -79,7 +85,7 @@ def resegment_takes(request: ResegmentRequest) -> int:
             cluster = None
             if request.cluster is not None and plan.to_make:
                 cluster = held.enter_context(dask_cluster(request.cluster))
-            jobs = _jobs(plan.to_make, request, held)
+            jobs = _jobs(plan.to_make, request, held, discarded)
             if cluster is not None:
                 cluster.must_see(jobs)
             _make(jobs, request, cluster, console, interruption, tally)
@@ -96,13 +102,48 @@ def resegment_takes(request: ResegmentRequest) -> int:
     return max(tally.code, 3 if plan.refused else 0, 1 if plan.unbegun else 0)
 
 
-def _jobs(to_make: Sequence[PlannedTake], request: ResegmentRequest, held: contextlib.ExitStack) -> deque[TakeJob]:
+def _plan(
+    takes: Sequence[Path], request: ResegmentRequest, discarded: Collection[Path], console: Console
+) -> ResegmentPlan:
+    if not request.dry_run:
+        _discard(discarded, console)
+    plan = plan_resegmentation(takes, request.dataset, force=request.force)
+    if request.dry_run:  # what is up to date would not be
+        plan.to_make += [planned for planned in plan.up_to_date if planned.folder in discarded]
+        plan.up_to_date = [planned for planned in plan.up_to_date if planned.folder not in discarded]
+    return plan
+
+
+def _is_corrected(take: Path) -> bool:
+    try:
+        return bool(standing_corrections(read_marks(take)[0]))
+    except FlexCaptureError:
+        return False  # whoever makes the take says why its marks cannot be read
+
+
+def _discard(takes: Iterable[Path], console: Console) -> None:
+    """Take back the corrections of repetitions; that is a mark as well, and nothing is erased. Raises TakeError."""
+    for take in sorted(takes):
+        mark_take(take, [new_mark("repetition", act="discard")])
+        console.line(f"{take}: what was said of its repetitions is taken back")
+
+
+def _jobs(
+    to_make: Sequence[PlannedTake], request: ResegmentRequest, held: contextlib.ExitStack, discarded: Collection[Path]
+) -> deque[TakeJob]:
     """Return the jobs; each dataset gets a folder for their files until ``held`` ends."""
     staging: dict[Path, Path | None] = {}
     for dataset in dict.fromkeys(planned.dataset for planned in to_make):
         staging[dataset] = None if request.dry_run else held.enter_context(dataset_staging(dataset))
     return deque(
-        TakeJob(planned.folder, planned.dataset, staging[planned.dataset], planned.before, afresh=request.force)
+        TakeJob(
+            planned.folder,
+            planned.dataset,
+            staging[planned.dataset],
+            planned.before,
+            afresh=request.force,
+            uncorrected=planned.folder in discarded,
+        )
         for planned in to_make
     )
 

@@ -30,6 +30,11 @@ import click
 @click.option("--dry-run", is_flag=True, help="Say what would change, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: say it as JSON.")
 @click.option("--force", is_flag=True, help="Make also what is up to date, and cut all clips again.")
+@click.option(
+    "--discard-corrections",
+    is_flag=True,
+    help="Take back what people said of single repetitions; it stays in marks.jsonl.",
+)
 def resegment(
     takes: tuple[Path, ...],
     dataset: Path | None,
@@ -38,13 +43,16 @@ def resegment(
     dry_run: bool,
     as_json: bool,
     force: bool,
+    discard_corrections: bool,
 ) -> int:
     """Synchronise, segment and write raw takes into the dataset again.
 
     TAKES are take folders, or folders with takes somewhere below. A take that was made from the same raw bytes and
     marks by the same programs is left as it is; a clip whose frames stay is not cut again. One bad take does not stop
-    the others.
+    the others. Corrections of repetitions are kept, unless --discard-corrections is given.
     """
     from capture.resegmentation import ResegmentRequest, resegment_takes
 
-    return resegment_takes(ResegmentRequest(takes, dataset, workers, force, dry_run, as_json, cluster))
+    return resegment_takes(
+        ResegmentRequest(takes, dataset, workers, force, dry_run, as_json, cluster, discard_corrections)
+    )

@@ -311,10 +311,16 @@ def test_corrections_are_kept_unless_they_are_to_be_discarded(
     assert "up to date" in flex_capture("resegment", raw).out
     corrected = pd.read_parquet(dataset / "repetitions.parquet")
     assert list(corrected.provenance) == ["corrected", "auto"]
-    processing.process_take(take, dataset, lambda *_: None, verify=True, discard_corrections=True)
-    assert list(pd.read_parquet(dataset / "repetitions.parquet").provenance) == ["auto", "auto"]
-    assert "up to date" not in flex_capture("resegment", raw).out  # without being told so, they are kept
+    said = (take / "marks.jsonl").read_bytes()
+    would = flex_capture("resegment", raw, "--discard-corrections", "--dry-run")
+    assert "start -0.25" in would.out or "-250 ms" in would.out, would.out
+    assert (take / "marks.jsonl").read_bytes() == said
+    assert flex_capture("resegment", raw, "--force").code == 0
     assert pd.read_parquet(dataset / "repetitions.parquet").equals(corrected)
+    assert flex_capture("resegment", raw, "--discard-corrections").code == 0
+    assert list(pd.read_parquet(dataset / "repetitions.parquet").provenance) == ["auto", "auto"]
+    assert (take / "marks.jsonl").read_bytes().startswith(said)
+    assert "up to date" in flex_capture("resegment", raw, "--discard-corrections").out
     (take / "marks.jsonl").unlink()
     assert flex_capture("resegment", raw).code == 0
     assert content(dataset) == before
