@@ -17,7 +17,7 @@ test: $(VENV)
 	$(BIN)/python -m pytest
 
 slow: $(VENV)
-	$(BIN)/python -m pytest -m slow --timeout 600
+	$(BIN)/python -m pytest -n 0 -m slow --timeout 600
 
 lint: $(VENV)
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 
+@pytest.mark.slow
 def test_a_small_one_is_valid_and_measured(tmp_path, capsys):
     from scale import run
 

@@ -172,6 +172,7 @@ def test_a_loader_of_the_description_loads_every_sample(takes, dataset, targets,
     assert about["simulated"] is True
 
 
+@pytest.mark.slow
 def test_the_same_request_gives_the_same_bytes_and_motion_jpeg_is_copied(
     dataset, targets, flex_capture, tmp_path
 ) -> None:

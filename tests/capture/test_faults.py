@@ -71,6 +71,7 @@ def cut_off(take: Path) -> None:
         os.utime(path, (old_s, old_s))
 
 
+@pytest.mark.slow
 def test_a_cut_off_take_is_recovered_and_stays_marked(
     write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
 ) -> None:

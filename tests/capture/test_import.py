@@ -556,6 +556,7 @@ def test_consent_and_sheet_count_as_for_a_recording(
 # -- afterwards ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_command_knows_an_imported_take(run: Run, flex_capture: Callable[..., object], tmp_path: Path) -> None:
     file, video = write_xdf(tmp_path / "theirs.xdf"), write_video(tmp_path / "cam1.mp4", 200)
     out, backup = tmp_path / "out", tmp_path / "backup"

@@ -97,6 +97,7 @@ def test_one_squat_end_to_end(
     assert {path: path.read_bytes() for path in dataset.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_stream_that_never_comes_leaves_nothing(
     write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
 ) -> None:

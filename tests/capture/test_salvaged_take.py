@@ -134,6 +134,7 @@ if is_unfinished(Path(sys.argv[1])):
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_nothing_is_lost(recorded: Any, salvaged: dict[str, bytes], tmp_path: Path) -> None:
     take = cut_off(recorded.take, tmp_path)
     rng = np.random.default_rng(4)

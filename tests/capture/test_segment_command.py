@@ -272,6 +272,7 @@ def test_no_table_crashes_it(tmp_path, flex_capture, names, rows, rate):
     assert "unexpected" not in outcome.err
 
 
+@pytest.mark.slow
 def test_the_same_answer_whatever_the_hashes(table, project):
     answers = set()
     for seed in ("0", "7"):

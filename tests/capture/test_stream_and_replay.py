@@ -141,6 +141,7 @@ def test_a_stream_that_is_published_already(
         assert shown.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_device_that_dies_while_it_is_published_is_started_again(write_rig: Callable[..., Path]) -> None:
     import psutil
 
@@ -236,6 +237,7 @@ def test_what_cannot_be_played_back_is_one_sentence(
     assert len(outcome.err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_now_plays_once_and_ends(data_folder: Path, flex_capture: Callable[..., object]) -> None:
     outcome = flex_capture("replay", data_folder / "xdf" / "minimal.xdf", "--now")
     assert outcome.code == 0, outcome

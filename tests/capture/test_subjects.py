@@ -176,6 +176,7 @@ def test_nothing_is_left_of_a_subject_who_withdraws(
     assert flex_capture("withdraw", "S99", "--out", out, "--confirm", "S99").code == 2
 
 
+@pytest.mark.slow
 def test_a_withdrawal_that_is_killed_goes_on_and_gives_no_take_to_another(
     offline_take: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., object]
 ) -> None:
