@@ -103,10 +103,10 @@ def test_a_stream_that_never_comes_leaves_nothing(
 ) -> None:
     late = MOCAP.replace("delay_s = 0.008", "delay_s = 9.0", 1).replace("latency_s = 0.008", "latency_s = 9.0")
     late = late.replace("latency_s = 9.0\ndelay_s = 0.008", "latency_s = 9.0\ndelay_s = 9.0")
-    rig, out = write_rig(late, EMG, top='name = "late"\nwait_s = 4.0\n'), tmp_path / "out"
+    rig, out = write_rig(late, EMG, top='name = "late"\nwait_s = 8.0\n'), tmp_path / "out"
     outcome = flex_capture("record", "--subject", "S12", "--rig", rig, "--out", out, "--yes")
     assert outcome.code == 3
-    assert "stream 'mocap' of device 'mocap' sent nothing within 4 s" in outcome.err
+    assert "stream 'mocap' of device 'mocap' sent nothing within 8 s" in outcome.err
     assert "emg" not in outcome.err
     assert not (out / "raw").exists()
 

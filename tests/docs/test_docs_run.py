@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from foreign_recording import AMP, BEGIN_S, write_video, write_xdf
 from test_docs_commands import FENCE, INLINE, commands, documents, fences, globbed, problem_of
@@ -54,6 +56,8 @@ INTERRUPTED = 130
 #: Where the documents plug in a disk, and where it is for the test.
 USB = "/media/usb/flex-backup", "E:flex-backup"
 PLUGGED_IN = "usb"
+#: Where the documents have a folder that all computers of a cluster see.
+ON_THE_CLUSTER = "/shared/flex-data"
 #: Pages whose commands are placeholders of their own kind, made from the code.
 NOT_TYPED = {"reference"}
 
@@ -67,6 +71,18 @@ def record_with_labrecorder(lab: Path) -> None:
     write_video(lab / "side.mkv", len(numbers), "mjpeg")
     entry = f'[[stream]]\nname = "amp"\nsource_id = "{AMP}"\ncounter = "count"\ncounter_modulus = 256\n'
     (lab / "theirs.toml").write_text(f'name = "their lab"\n{entry}', encoding="utf-8")
+
+
+def copy_motions(lab: Path, data_folder: Path) -> None:
+    """Leave recordings of motions in which repetitions are looked for: three real ones, and a watch."""
+    shutil.copy(data_folder / "reps" / "squats1.trc", lab / "squats.trc")
+    shutil.copy(data_folder / "emg" / "elbow_flexion_1000hz.csv", lab / "goniometer.csv")
+    shutil.copy(data_folder / "c3d" / "pc_real.c3d", lab / "gait.c3d")
+    time_s = np.arange(0.0, 40.0, 0.02)
+    turned = (1 - np.cos(2 * np.pi * np.clip(time_s - 2, 0, 36) / 3)) / 2
+    g = 9.81 * np.column_stack((np.cos(turned), np.sin(turned), np.zeros_like(turned)))
+    rows = "".join(f"{when:.2f},{x:.3f},{y:.3f},{z:.3f}\n" for when, (x, y, z) in zip(time_s, g, strict=True))
+    (lab / "watch.csv").write_text("time,acc_x,acc_y,acc_z\n" + rows, encoding="utf-8")
 
 
 def record_filmed(lab: Path) -> None:
@@ -103,7 +119,7 @@ def complete_commands(project: Path) -> list[tuple[str, ...]]:
 
 
 @pytest.fixture
-def lab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def lab(project: Path, tmp_path: Path, data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with all that the documents name: rig, playlist, protocol, examples, one take in a dataset, a sheet."""
     from capture.backup import back_up
     from capture.process_take import process_take
@@ -126,6 +142,7 @@ def lab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(take / "streams.xdf", lab / "recordings" / "session3.xdf")
     write_recording(lab / "recordings" / "lab2.xdf")
     record_with_labrecorder(lab)
+    copy_motions(lab, data_folder)
     process_take(take, out / "dataset", lambda *_: None, verify=False)
     (out / "subjects").mkdir()
     (out / "subjects" / "S12.toml").write_text('skill = "novice"\n', encoding="utf-8")
@@ -185,6 +202,18 @@ def test_every_command_in_the_documents_does_what_it_says(
             named = [FILMED if word == "flex-data/dataset" else word for word in named]
         for disk in USB:
             named = [word.replace(disk, str(folder / PLUGGED_IN)) for word in named]
+        named = [word.replace(ON_THE_CLUSTER, "flex-data") for word in named]
+        if "--undo" in words:
+            assert flex_capture("reps", TAKE, "--exclude", 1).code == 0
+        if "--cluster" in words:  # tests/capture has a real one; here nobody answers
+            command_line = [sys.executable, "-c", "from capture.cli import main; main()", *named]
+            alone = subprocess.run(command_line, capture_output=True, text=True, timeout=120, check=False)
+            assert alone.returncode == 2
+            assert "no Dask scheduler answers at tcp://bench:8786" in alone.stderr
+            monkeypatch.chdir(tmp_path)
+            shutil.rmtree(folder)
+            typed += 1
+            continue
         if "--remote" in words:
             done, allowed = listened_to(flex_capture, named), {INTERRUPTED}
         else:
