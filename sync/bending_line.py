@@ -18,6 +18,8 @@ MOST_WANDER: Final = 1e-12
 #: A line that can bend by less than this share of what one measurement is good to is straight.
 _STRAIGHT: Final = 0.02
 _MOST_KNOTS: Final = 100
+#: Measurements this near to each other (seconds, where x is a time) are of one place.
+_ONE_PLACE: Final = 1e-6
 #: A bend that the measurements make less than this many times as probable as none is not followed.
 _EVIDENT: Final = np.log(20.0)
 _PASSES: Final = 30
@@ -218,7 +220,7 @@ def _prior(knot: Float64, slope_sigma: float, wander: float) -> Float64:
 
 def _knots(x: Float64, spacing: float) -> Float64:
     span = float(x[-1] - x[0])
-    count = int(np.clip(span / spacing, 1, _MOST_KNOTS - 1)) + 1 if span > 0 else 1
+    count = int(np.clip(span / spacing, 1, _MOST_KNOTS - 1)) + 1 if span > _ONE_PLACE else 1
     return np.asarray(np.linspace(float(x[0]), float(x[-1]), count))
 
 

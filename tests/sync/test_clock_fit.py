@@ -162,3 +162,10 @@ def test_wrong_probes_that_agree_by_chance_are_no_reset():
     fitted = fit_clock(np.column_stack((at, offset, np.full(at.size, 3e-4))))
     assert len(fitted.map.pieces) == 1
     assert abs(float(fitted.map.apply(118.0)) - 123.0) < 1e-3
+
+
+def test_probes_of_one_moment_tell_an_offset_and_no_more():
+    at = np.array([1e-308, 0.0, 2e-300, 1e-200])
+    fitted = fit_clock(np.column_stack((at, np.full(4, 5.0), np.full(4, 3e-4))))
+    assert float(fitted.map.apply(0.0)) == 5.0
+    assert fitted.map.pieces[0].drift_before == 0.0
