@@ -201,20 +201,7 @@ def _write(path: Path, data: bytes) -> None:
 def _samples_csv(dataset: Dataset, plan: ReleasePlan) -> bytes:
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(
-        (
-            "action",
-            "sample",
-            "repetition_id",
-            "subject",
-            "skill",
-            "load_kg",
-            "part",
-            "score",
-            "excluded_reason",
-            "lacks",
-        )
-    )
+    writer.writerow(_COLUMNS)
     for sample in plan.samples:
         row = dataset.repetition(sample.repetition_id).row
         writer.writerow(

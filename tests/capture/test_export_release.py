@@ -170,6 +170,7 @@ def test_a_loader_of_the_description_loads_every_sample(takes, dataset, targets,
     assert about["emg"]["columns"]["A16"]["rate_nominal_hz"] == 2000.0
     assert about["samples"]["left_out"] == {"retaken": 3, "without view2": 2}
     assert about["simulated"] is True
+    assert {row["simulated"] for row in samples.values()} == {"yes"}
 
 
 @pytest.mark.slow
