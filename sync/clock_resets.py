@@ -46,11 +46,10 @@ def find_resets(session_s: Float64, offset_s: Float64, half_trip_s: Float64) -> 
         span_s = session_s[min(count - 1, index + _WINDOW - 1)] - session_s[max(0, index - _WINDOW)]
         if step <= _RESET_S + _DRIFT_LIMIT * span_s:
             continue
-        near = np.minimum(step / 10, _NEAR_S + 2 * half_trip_s + _DRIFT_LIMIT * np.abs(session_s - session_s[index]))
-        agree = min(
-            np.mean(np.abs(left - low) < near[max(0, index - _WINDOW) : index]),
-            np.mean(np.abs(right - high) < near[index : index + _WINDOW]),
-        )
+        around = slice(max(0, index - _WINDOW), index + _WINDOW)
+        drifted_s = _DRIFT_LIMIT * np.abs(session_s[around] - session_s[index])
+        near = np.minimum(step / 10, _NEAR_S + 2 * half_trip_s[around] + drifted_s)
+        agree = min(np.mean(np.abs(left - low) < near[: left.size]), np.mean(np.abs(right - high) < near[left.size :]))
         if agree < _AGREE:
             continue
         cost = float(np.sum(np.minimum(np.abs(left - low), step)) + np.sum(np.minimum(np.abs(right - high), step)))
