@@ -70,12 +70,7 @@ def amend_take(
         )
     console = Console()
     recover_met([take], console)
-    mark_take(take, marks)
-    try:
-        processed = let_dataset_follow(take, target, console, verify=True)
-    except FlexCaptureError as error:
-        sentence = f"what was said is kept in {marks_path(take)}; later type `flex-capture resegment {take}`"
-        raise TakeError(*error.problems, sentence) from None
+    processed = mark_and_follow(take, marks, target, console)
     console.line(f"{take}:")
     return 0 if say_verdict(processed, target, console, report=False, indent="  ") else 1
 
@@ -96,6 +91,16 @@ def mark_take(take: Path, marks: list[Mark]) -> None:
         raise RequestError(f"{take} was not closed; run `flex-capture recover {take}`, then mark it")
     for mark in marks:
         append_mark(take, mark)
+
+
+def mark_and_follow(take: Path, marks: list[Mark], dataset: Path, console: Console) -> ProcessedTake:
+    """Append marks to a take and write it into the dataset as it counts then. Raises as ``mark_take``, or TakeError."""
+    mark_take(take, marks)
+    try:
+        return let_dataset_follow(take, dataset, console, verify=True)
+    except FlexCaptureError as error:
+        sentence = f"what was said is kept in {marks_path(take)}; later type `flex-capture resegment {take}`"
+        raise TakeError(*error.problems, sentence) from None
 
 
 def let_dataset_follow(take: Path, dataset: Path, console: Console, *, verify: bool) -> ProcessedTake:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from capture.device_process import ignoring_interrupt
 from capture.running_take import TakePlan
 from capture.stream_state import ExpectedStream
+from capture.worker import ignore_the_terminal
 from lab.streams import Channel
 
 if TYPE_CHECKING:
@@ -115,9 +115,7 @@ class LiveCount:
 
 def count_repetitions(task: CountTask, pipe: Connection) -> None:
     """Listen and count until the pipe closes. The entry point of the spawned process."""
-    for name in ("SIGINT", "SIGHUP", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)  # the recorder is told too, and closes the pipe
+    ignore_the_terminal()
     with contextlib.suppress(EOFError, OSError):
         _count(task, pipe)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import click
 
-from capture.amendment import let_dataset_follow, mark_take, new_mark
+from capture.amendment import mark_and_follow, new_mark
 from capture.console import Console
 from capture.process_take import ProcessedTake, process_in_memory, zero_s
 from capture.recovery import recover_met
@@ -19,9 +19,8 @@ from capture.resegment_plan import dataset_beside
 from capture.take_history import find_take
 from capture.verdict import say_verdict
 from lab.corrections import standing_corrections, with_corrections
-from lab.errors import FlexCaptureError, RequestError, TakeError
+from lab.errors import RequestError
 from lab.marks import Mark
-from storage.marks_file import marks_path
 
 Act = Literal["set", "insert", "delete", "exclude", "include", "undo"]
 
@@ -52,12 +51,7 @@ def repetitions_of_take(
         processed = process_in_memory(take, (lambda *_: None) if as_json else progress, verify=False)
     if request is not None:
         target = dataset or dataset_beside(take)
-        mark_take(take, [_mark_of(request, processed)])
-        try:
-            processed = let_dataset_follow(take, target, console, verify=True)
-        except FlexCaptureError as error:
-            sentence = f"what was said is kept in {marks_path(take)}; later type `flex-capture resegment {take}`"
-            raise TakeError(*error.problems, sentence) from None
+        processed = mark_and_follow(take, [_mark_of(request, processed)], target, console)
     if as_json:
         click.echo(json.dumps(_plain(processed), indent=2))
         return 0

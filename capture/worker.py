@@ -60,11 +60,15 @@ def run_worker(task: WorkerTask, pipe: Connection) -> None:
 
 
 def _leave_signals_to_the_recorder() -> None:
+    ignore_the_terminal()
+    signal.signal(signal.SIGTERM, _end_soon)
+
+
+def ignore_the_terminal() -> None:
     """Outlive what asks all processes of a terminal or computer to end: the recorder is told too, and stops us."""
     for name in ("SIGINT", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _end_soon)
 
 
 def _end_soon(_number: int, _frame: FrameType | None) -> None:

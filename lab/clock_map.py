@@ -12,6 +12,8 @@ Float64 = npt.NDArray[np.float64]
 
 #: Thirty years from the knots on, an offset stays as it is.
 _FAR_S: Final = 1e9
+#: Times and offsets beyond this (3,000 years) are no clock readings.
+CLOCK_LIMIT_S: Final = 1e11
 
 
 @dataclass(frozen=True)

@@ -134,9 +134,7 @@ def salvage_xdf(source: Path, target: Path) -> ScannedXdf:
 def write_empty_xdf(target: Path) -> None:
     """Write an XDF file without streams, for a take of which nothing was recorded. Raises TakeError."""
     try:
-        write_bytes_atomically(
-            target, MAGIC + chunk(FILE_HEADER, b'<?xml version="1.0"?><info><version>1.0</version></info>')
-        )
+        write_bytes_atomically(target, MAGIC + chunk(FILE_HEADER, _EMPTY))
     except OSError as error:
         raise TakeError(f"{target} cannot be written ({reason(error)}); make room or check the disk.") from None
 

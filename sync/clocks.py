@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lab.clock_map import ClockMap, ClockPiece
+from lab.clock_map import CLOCK_LIMIT_S, ClockMap, ClockPiece
 from sync.bending_line import LEAST_WANDER, fit_bending_line
 from sync.clock_resets import find_resets, first_sample_after
 
@@ -25,8 +25,6 @@ DRIFT_LIMIT: Final = 500e-6
 _UNKNOWN_HALF_TRIP_S: Final = 0.5e-3
 #: What a probe can resolve at best: two clock readings and the float64 spacing of Unix time.
 _PROBE_FLOOR_S: Final = 5e-6
-#: Times and offsets beyond this (3,000 years) are no clock readings.
-_CLOCK_LIMIT_S: Final = 1e11
 #: No recording goes on for so long (23 days): a probe that was made farther from most others is none.
 _LONGEST_S: Final = 2e6
 #: Where no more than this share of the probes agrees, the others may be right.
@@ -111,8 +109,8 @@ def _rows(probes: npt.ArrayLike) -> Float64:
 
 def _usable(rows: Float64) -> _Probes:
     with np.errstate(invalid="ignore"):
-        keep = np.all(np.isfinite(rows[:, :2]), axis=1) & np.all(np.abs(rows[:, :2]) < _CLOCK_LIMIT_S, axis=1)
-        keep &= ~(rows[:, 2] < 0) & ~(rows[:, 2] > _CLOCK_LIMIT_S)
+        keep = np.all(np.isfinite(rows[:, :2]), axis=1) & np.all(np.abs(rows[:, :2]) < CLOCK_LIMIT_S, axis=1)
+        keep &= ~(rows[:, 2] < 0) & ~(rows[:, 2] > CLOCK_LIMIT_S)
     # The recorder's clock is the one that goes on over everything that happens to a host.
     chosen = np.flatnonzero(keep)
     chosen = chosen[np.argsort(rows[chosen, 0] + rows[chosen, 1], kind="stable")]

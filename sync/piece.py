@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lab.clock_map import CLOCK_LIMIT_S
 from sync.line_below import LineBelow, fit_line_below, shared_slope
 
 Float64 = npt.NDArray[np.float64]
@@ -18,8 +19,6 @@ _TOO_FEW_ARRIVALS: Final = 5
 _FEW_ARRIVALS: Final = 20
 #: A measured rate further than this from the nominal one is worth a word, or disbelief if arrivals are few.
 _ABSURD_RATE: Final = 0.01
-#: Device times beyond this (3,000 years) are no clock readings.
-_CLOCK_LIMIT_S: Final = 1e11
 #: A rate that is so many times the nominal one, or so small a part of it, was not measured but made by wrong stamps.
 _NO_RATE: Final = 1e6
 #: What a nominal rate is worth where it must stand in for a measured one.
@@ -179,7 +178,7 @@ def _line_over_device_time(x: Float64, arrival: Float64, device: Float64) -> tup
     Delays that wander can bend the line far more than any clock is wrong. A slope that is less certain than clocks are
     is not taken; one that is certain, and no clock's, says that device time is not in seconds.
     """
-    if x.size < _TOO_FEW_ARRIVALS or not bool(np.all(np.abs(device) < _CLOCK_LIMIT_S)):
+    if x.size < _TOO_FEW_ARRIVALS or not bool(np.all(np.abs(device) < CLOCK_LIMIT_S)):
         return None
     if not bool(np.all(np.diff(device) > 0)) or not bool(np.all(np.diff(x) > 0)):
         return None

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lab.clock_map import ClockMap
+from lab.clock_map import CLOCK_LIMIT_S, ClockMap
 from lab.recorded import RecordedStream, RecordedView
 from sync.counters import Counted, unwrap, unwrap_by_rows
 from sync.floor_steps import settle_count, split_at_gaps
@@ -19,8 +19,7 @@ Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
 
-#: Times beyond this (3,000 years) are no clock readings, and counts beyond this nothing a device counted.
-_CLOCK_LIMIT_S: Final = 1e11
+#: Counts beyond this are nothing that a device counted.
 _MOST_COUNTS: Final = 2**48
 #: Clock rows this near to a counter's reset are given to the piece that they fit better.
 _BORDER_S: Final = 5.0
@@ -195,7 +194,7 @@ def _arrivals_of_piece(
 def _usable_rows(stream: RecordedStream) -> Float64:
     rows = np.zeros((0, 3)) if stream.clock_rows is None else stream.clock_rows
     with np.errstate(invalid="ignore"):
-        return np.asarray(rows[(np.abs(rows[:, 0]) < _MOST_COUNTS) & (np.abs(rows[:, 1]) < _CLOCK_LIMIT_S)])
+        return np.asarray(rows[(np.abs(rows[:, 0]) < _MOST_COUNTS) & (np.abs(rows[:, 1]) < CLOCK_LIMIT_S)])
 
 
 def _piece_of_rows(rows: Float64, stream: RecordedStream, counted: Counted) -> Int64:
@@ -264,7 +263,7 @@ def _own_stamps(stream: RecordedStream, method: str) -> SampleTimes:
         counted = None
         kept = np.arange(stamps.size)
         counter = kept.astype(np.int64)
-    finite = np.abs(stamps[kept]) < _CLOCK_LIMIT_S
+    finite = np.abs(stamps[kept]) < CLOCK_LIMIT_S
     if not bool(np.all(finite)):
         notes.append("stamps that are no times were left out")
     kept, counter = kept[finite], counter[finite]
@@ -315,12 +314,12 @@ def _without_counter(stream: RecordedStream, ends: Int64, notes: tuple[str, ...]
 
 def _absurd(stamps: Float64) -> int:
     """Return how many stamps are no clock readings."""
-    return stamps.size - int(np.count_nonzero(np.abs(stamps) < _CLOCK_LIMIT_S))
+    return stamps.size - int(np.count_nonzero(np.abs(stamps) < CLOCK_LIMIT_S))
 
 
 def _filled(stamps: Float64) -> Float64:
     """Return stamps with those that are no times interpolated; they are rough anyway."""
-    finite = np.flatnonzero(np.abs(stamps) < _CLOCK_LIMIT_S)
+    finite = np.flatnonzero(np.abs(stamps) < CLOCK_LIMIT_S)
     if finite.size == 0:
         return np.zeros_like(stamps)
     return np.interp(np.arange(stamps.size), finite, stamps[finite])

@@ -11,6 +11,20 @@ import psutil
 
 COMMAND = [sys.executable, "-c", "from capture.cli import main; main()", "resegment"]
 SMALL = {"width": 320, "height": 240, "focal_px": 260.0, "quality": 30}
+RIG = """
+name = "small"
+[[device]]
+name = "mocap"
+driver = "simulated.mocap"
+latency_s = 0.008
+delay_s = 0.008
+[[device]]
+name = "view1"
+driver = "simulated.camera"
+rate_hz = 10.0
+latency_s = 0.04
+delay_s = 0.04
+"""
 
 
 def content(folder: Path) -> dict[str, bytes]:

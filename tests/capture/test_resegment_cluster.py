@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from resegmenting import SMALL, content, run, start
+from resegmenting import RIG, SMALL, content, run, start
 from storage.flex import validate
 
 pytest.importorskip("distributed")
@@ -21,20 +21,6 @@ pytest.importorskip("distributed")
 WAIT_S = 60.0
 SCHEDULER = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
 WORKER = [sys.executable, "-m", "distributed.cli.dask_worker"]
-RIG = """
-name = "small"
-[[device]]
-name = "mocap"
-driver = "simulated.mocap"
-latency_s = 0.008
-delay_s = 0.008
-[[device]]
-name = "view1"
-driver = "simulated.camera"
-rate_hz = 10.0
-latency_s = 0.04
-delay_s = 0.04
-"""
 
 
 @dataclass

@@ -14,24 +14,10 @@ import pytest
 
 from capture.resegment_job import TakeJob
 from capture.take_workers import work_in_processes
-from resegmenting import SMALL, content, run, start, workers_of
+from resegmenting import RIG, SMALL, content, run, start, workers_of
 from storage.flex import validate
 from storage.marks_file import append_mark
 
-RIG = """
-name = "small"
-[[device]]
-name = "mocap"
-driver = "simulated.mocap"
-latency_s = 0.008
-delay_s = 0.008
-[[device]]
-name = "view1"
-driver = "simulated.camera"
-rate_hz = 10.0
-latency_s = 0.04
-delay_s = 0.04
-"""
 TAKES = 5
 
 
