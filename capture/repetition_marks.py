@@ -87,36 +87,39 @@ def _mark_of(request: RepetitionRequest, processed: ProcessedTake) -> Mark:
         said["was_s"] = (one.start_s, one.turn_s, one.end_s)
     bounds = {"start_s": request.start_s, "turn_s": request.turn_s, "end_s": request.end_s}
     said |= {name: zero + value for name, value in bounds.items() if value is not None}
-    mark = new_mark("repetition", request.reason, **said)
     if request.act in {"set", "insert"}:
-        _require_room(request, mark, processed)
+        _require_inside(request, processed)
+    if request.act == "set":
+        _require_order(request, said["was_s"], zero)
+    mark = new_mark("repetition", request.reason, **said)
+    gone = with_corrections(processed.segmentation, [mark]).swallowed
+    if gone:
+        numbers = [str(repetitions.index(one) + 1) for one in gone]
+        raise RequestError(
+            f"that would swallow repetition {' and '.join(numbers)}; first correct that, or take it out with --delete"
+        )
     return mark
 
 
-def _require_room(request: RepetitionRequest, mark: Mark, processed: ProcessedTake) -> None:
-    """Raise RequestError where a correction is out of order, outside the take, or swallows another repetition."""
+def _require_inside(request: RepetitionRequest, processed: ProcessedTake) -> None:
+    """Raise RequestError where a bound lies outside the take."""
     zero = zero_s(processed.aligned.record)
     whole_s = _span(processed)
     for name in ("start", "turn", "end"):
-        value = getattr(mark, f"{name}_s")
-        if value is not None and whole_s is not None and not whole_s[0] <= value <= whole_s[1]:
+        value = getattr(request, f"{name}_s")
+        if value is not None and whole_s is not None and not whole_s[0] <= value + zero <= whole_s[1]:
             first, last = (f"{edge - zero:.2f}" for edge in whole_s)
-            raise RequestError(
-                f"--{name} {value - zero:g} lies outside the recording, which goes from {first} to {last} s"
-            )
-    if mark.was_s is not None:
-        asked = [getattr(mark, f"{name}_s") for name in ("start", "turn", "end")]
-        start, turn, end = (old if new is None else new for new, old in zip(asked, mark.was_s, strict=True))
-        if not start < turn < end:
-            raise RequestError(
-                f"repetition {request.number} would start at {start - zero:.2f} s, turn at {turn - zero:.2f} s and end"
-                f" at {end - zero:.2f} s, which is out of order; give the other bounds too"
-            )
-    gone = with_corrections(processed.segmentation, [mark]).swallowed
-    if gone:
-        numbers = [str(processed.segmentation.repetitions.index(one) + 1) for one in gone]
+            raise RequestError(f"--{name} {value:g} lies outside the recording, which goes from {first} to {last} s")
+
+
+def _require_order(request: RepetitionRequest, was_s: tuple[float, float, float], zero: float) -> None:
+    """Raise RequestError where the bounds that are given do not go with those that are not."""
+    asked = (request.start_s, request.turn_s, request.end_s)
+    start, turn, end = (old - zero if new is None else new for new, old in zip(asked, was_s, strict=True))
+    if not start < turn < end:
         raise RequestError(
-            f"that would swallow repetition {' and '.join(numbers)}; first correct that, or take it out with --delete"
+            f"repetition {request.number} would start at {start:.2f} s, turn at {turn:.2f} s and end at {end:.2f} s,"
+            f" which is out of order{'' if None not in asked else '; give the other bounds too'}"
         )
 
 

@@ -80,8 +80,10 @@ class Mark(BaseModel):
             raise ValueError("give a start, a turn or an end")
         if self.act == "insert" and None in bounds_s:
             raise ValueError("a repetition that is put in needs a start, a turn and an end")
-        for whole in (self.was_s, bounds_s):
-            known = [one for one in whole or () if one is not None]
+        was_s = self.was_s or (None, None, None)
+        corrected_s = tuple(was if new is None else new for new, was in zip(bounds_s, was_s, strict=True))
+        for whole in (was_s, corrected_s):
+            known = [one for one in whole if one is not None]
             if any(one >= other for one, other in pairwise(known)):
                 raise ValueError("a repetition starts before it turns, and turns before it ends")
 
