@@ -36,8 +36,8 @@ _LONGEST_BUFFER_S: Final = 1_000_000_000
 
 
 def counter_modulus(spec: StreamSpec) -> int:
-    """Return what ``sample_counter`` is published modulo, so that the stream's format holds it exactly."""
-    return _MODULUS.get(spec.format, COUNTER_MODULUS)
+    """Return what ``sample_counter`` is published modulo: no more than the stream's format holds exactly."""
+    return min(spec.counter_modulus, _MODULUS.get(spec.format, COUNTER_MODULUS))
 
 
 def counting_channel(spec: StreamSpec) -> CountingChannel | None:
@@ -131,6 +131,8 @@ class SampledPublisher:
 
         self.name = spec.published_name(device)
         self._modulus = counter_modulus(spec)
+        # how often a short count of the device's has wrapped is not known here, and nothing else is said
+        self._turns = spec.counter_modulus if spec.counter_modulus < COUNTER_MODULUS else 0
         self._dtype = np.dtype({"double64": "float64"}.get(spec.format, spec.format))
         channels = (*spec.channels, Channel(COUNTER_LABEL, "count", "Counter"))
         info = _stream_info(device, spec, self.name, channels, spec.format, run)
@@ -165,7 +167,8 @@ class SampledPublisher:
         values[:, :-1] = chunk.values
         values[:, -1] = chunk.counters % self._modulus
         self._samples.push_chunk(values, chunk.arrival_s)
-        self._clock.push_sample([float(chunk.counters[-1]), chunk.arrival_s, chunk.device_time_s], chunk.arrival_s)
+        count = int(chunk.counters[-1]) % self._turns if self._turns else int(chunk.counters[-1])
+        self._clock.push_sample([float(count), chunk.arrival_s, chunk.device_time_s], chunk.arrival_s)
         self.samples += len(values)
         self.rows += 1
 

@@ -71,7 +71,9 @@ class StreamSpec:
     """One stream of a device as its driver describes it.
 
     ``name`` is empty for a device's only stream; a device with several names each, and the stream is
-    published as ``<device>.<name>``, or as ``publish_as`` where that is set. ``rate_hz`` is what was asked for, 0
+    published as ``<device>.<name>``, or as ``publish_as`` where that is set. ``counter_modulus`` is what the device's
+    own count wraps at where that is so short that a loss may hide whole turns of it; the stream's time tells them
+    later. ``rate_hz`` is what was asked for, 0
     for irregular. ``channels`` are without ``sample_counter``, which the publisher appends unless ``counted`` is
     False: texts and events carry none, and no ``.clock`` runs beside them. ``video`` is set for a camera, whose
     stream then has ``FRAME_LABELS`` as channels.
@@ -82,6 +84,7 @@ class StreamSpec:
     rate_hz: float
     name: str = ""
     publish_as: str = ""
+    counter_modulus: int = COUNTER_MODULUS
     format: SampleFormat = "float32"
     counter_origin: CounterOrigin = "device"
     manufacturer: str = ""

@@ -19,7 +19,7 @@ _MAX_BACK_STEPS: Final = 1000
 _RESENT_SLACK_S: Final = 0.25
 _MAX_RESENT: Final = 100_000
 #: Counters that wrap within a chunk or a few, where a repeat is looked for, and how far.
-_SHORT_MODULUS: Final = 4096
+SHORT_MODULUS: Final = 4096
 _LONGEST_REPEAT: Final = 4096
 _MOST_LOOKED_AT: Final = 10_000
 #: A chunk and its clock row have the same arrival, but for rounding, and most chunks have one.
@@ -67,7 +67,7 @@ def unwrap(
     if raw.ndim != 1 or stamps.shape != raw.shape or (values is not None and len(values) != raw.size):
         raise ValueError("counter, stamps and values must have one entry a sample")
     everything = np.arange(raw.size, dtype=np.intp)
-    if 0 < modulus <= _SHORT_MODULUS and values is not None:
+    if 0 < modulus <= SHORT_MODULUS and values is not None:
         fresh = _not_said_twice(raw, modulus, values)
         if not fresh.all():
             rest = unwrap(raw[fresh], modulus, stamps[fresh], rate_hz, values[fresh])
@@ -150,7 +150,8 @@ def unwrap_by_rows(
 ) -> npt.NDArray[np.int64] | None:
     """Return the count (n,) that clock rows tell without doubt.
 
-    None where they do not go with the samples, or the device began anew.
+    None where they do not go with the samples, the device began anew, or their publisher could not tell a short
+    counter's turns either and gave what the device said.
 
     ``counter`` (n,) is modulo ``modulus``, ``stamps_s`` (n,) the samples' stamps, of which those at ``ends`` (chunks,)
     are arrivals; ``rows`` (rows, 2 or more) have unwrapped count and arrival. A chunk and its row have one arrival.
@@ -180,6 +181,28 @@ def unwrap_by_rows(
     lengths = np.diff(ends, prepend=-1)
     lengths[-1] += counter.size - 1 - ends[-1]
     return np.asarray(least + np.repeat(modulus * of_chunk, lengths), dtype=np.int64)
+
+
+def rows_by_samples(rows: Float64, counted: Counted, ends: Int64, stamps_s: Float64, modulus: int) -> Float64:
+    """Return the clock rows (rows, 3) of a short counter with the count that their chunks' samples were found to have.
+
+    Arguments are those of ``unwrap_by_rows``; rows that go with no chunk are left out.
+    """
+    place = np.searchsorted(counted.kept, ends)
+    place = np.where(place < counted.kept.size, place, 0)
+    there = counted.kept[place] == ends
+    arrival_s, count = stamps_s[ends[there]], counted.counter[place[there]]
+    if not arrival_s.size:
+        return rows[:0]
+    order = np.argsort(arrival_s, kind="stable")
+    arrival_s, count = arrival_s[order], count[order]
+    near = np.clip(np.searchsorted(arrival_s, rows[:, 1] - _SAME_ARRIVAL_S), 0, arrival_s.size - 1)
+    slack_s = _SAME_ARRIVAL_S + 4 * np.spacing(np.abs(rows[:, 1]))
+    alike = np.abs(arrival_s[near] - rows[:, 1]) <= slack_s
+    alike &= (rows[:, 0].astype(np.int64) - count[near]) % modulus == 0
+    told: Float64 = rows[alike].copy()
+    told[:, 0] = count[near[alike]]
+    return told
 
 
 def _steps(raw: Int64, modulus: int, stamps: Float64, rate_hz: float) -> tuple[Int64, npt.NDArray[np.bool_], bool]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lab.clock_map import CLOCK_LIMIT_S, ClockMap
 from lab.recorded import RecordedStream, RecordedView
-from sync.counters import Counted, unwrap, unwrap_by_rows
+from sync.counters import SHORT_MODULUS, Counted, rows_by_samples, unwrap, unwrap_by_rows
 from sync.floor_steps import settle_count, split_at_gaps
 from sync.piece import PieceArrivals, PieceFit, fit_pieces
 from sync.session_clock import on_session_clock, view_on_session_clock
@@ -86,6 +86,9 @@ def sample_times(stream: RecordedStream, clock: ClockMap) -> SampleTimes:
         counted, breaks = settle_count(counted, ends, stream.stamps, stream.counter_modulus, stream.rate_hz)
         if breaks:
             notes = (*notes, f"its count and its arrivals part at {breaks} places: it was taken to begin anew there")
+    if 0 < stream.counter_modulus <= SHORT_MODULUS:
+        rows = rows_by_samples(_usable_rows(stream), counted, ends, stream.stamps, stream.counter_modulus)
+        stream = replace(stream, clock_rows=rows, counter_modulus=0)
     pieces, shifts, arrival_notes = _arrivals(stream, ends, counted)
     if stream.counter_origin == "host":
         method = "host count"

@@ -2,5 +2,5 @@
 
 In: a protocol and the virtual athlete.
 Out: the bytes that the device would send, on a pty or a loopback socket.
-May touch: ptys and loopback sockets. Empty until the first wire-protocol driver; tests and `emulate` alone import it.
+May touch: ptys and sockets of this computer. Tests, benchmarks and `flex-capture emulate` alone import it.
 """

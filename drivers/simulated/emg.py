@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -10,16 +10,10 @@ from pydantic import Field
 from drivers.driver import DriverConfig, TakeStart, config_of
 from drivers.host_clock import HostClock
 from drivers.simulated.device import MANUFACTURER, SampledDevice
+from drivers.simulated.emg_signal import EmgSignal
 from drivers.simulated.muscles import labels_of
 from drivers.simulated.timing import ClockOffset, Delay, Drift, Jitter, Packet, SimulatedConfig
 from lab.streams import Channel, StreamSpec
-
-#: Where the power of surface EMG lies (De Luca, J. Appl. Biomech. 13, 1997).
-BAND_HZ: Final = (20.0, 450.0)
-
-_FLOOR_UV: Final = 3.0
-_HUM_UV: Final = 1.5
-_MAINS_HZ: Final = 50.0
 
 
 class SimulatedEmgConfig(SimulatedConfig):
@@ -43,13 +37,7 @@ class SimulatedEmg(SampledDevice):
     def __init__(self, config: DriverConfig, clock: HostClock) -> None:
         super().__init__(config_of(config, SimulatedEmgConfig), clock)
         self._labels = labels_of(self._settings.action)
-        channels = len(self._labels)
-        self._gain_uv = np.zeros(channels)
-        self._hum_uv = np.zeros(channels)
-        self._hum_phase_rad = np.zeros(channels)
-        self._sections = np.zeros((0, 6))
-        self._state = np.zeros((0, channels, 2))
-        self._unit = 1.0
+        self._signal: EmgSignal | None = None
 
     def streams(self) -> tuple[StreamSpec, ...]:
         """Return the one EMG stream."""
@@ -73,29 +61,10 @@ class SimulatedEmg(SampledDevice):
         super().open()
 
     def _prepare(self, take: TakeStart, rng: np.random.Generator) -> None:
-        from scipy.signal import butter, sosfilt, sosfreqz
-
         super()._prepare(take, rng)
-        rate_hz = self._settings.rate_hz
-        channels = len(self._labels)
-        self._gain_uv = rng.uniform(260.0, 440.0, channels)
-        self._hum_uv = _HUM_UV * rng.uniform(0.3, 1.2, channels)
-        self._hum_phase_rad = rng.uniform(0.0, 2.0 * np.pi, channels)
-        self._sections = butter(4, BAND_HZ, btype="bandpass", fs=rate_hz, output="sos")
-        response = sosfreqz(self._sections, worN=4096)[1]
-        # White noise of unit variance comes out of the filter with the mean of |H|^2 as its variance.
-        self._unit = float(1.0 / np.sqrt(np.mean(np.abs(response) ** 2)))
-        # A quarter of a second lets the filter's start die away before the first sample.
-        lead = rng.standard_normal((int(0.25 * rate_hz), channels))
-        self._state = sosfilt(self._sections, lead, axis=0, zi=np.zeros((len(self._sections), 2, channels)))[1]
+        self._signal = EmgSignal(self._settings.rate_hz, len(self._labels), rng)
 
     def _render(self, packet: Packet) -> np.ndarray[Any, Any]:
-        from scipy.signal import sosfilt
-
+        assert self._signal is not None  # prepared before anything is rendered
         event_s = self._sampling.event_s(packet.counters)
-        shape = (len(event_s), len(self._labels))
-        white = self._rng.standard_normal((shape[0], 2, shape[1]))
-        bursts, self._state = sosfilt(self._sections, white[:, 0], axis=0, zi=self._state)
-        envelope_uv = self._gain_uv * self.athlete.activation(event_s)
-        hum_uv = self._hum_uv * np.sin(2.0 * np.pi * _MAINS_HZ * event_s[:, None] + self._hum_phase_rad)
-        return np.asarray(envelope_uv * self._unit * bursts + _FLOOR_UV * white[:, 1] + hum_uv, dtype=np.float32)
+        return np.asarray(self._signal.next_uv(self.athlete.activation(event_s), event_s), dtype=np.float32)

@@ -338,3 +338,16 @@ def test_strictly_increasing_moves_only_what_must():
     times = strictly_increasing(np.array([0.0, 2.0, 1.0, 3.0]))
     assert np.all(np.diff(times) > 0)
     np.testing.assert_allclose(times, [0, 2, 2, 3], atol=1e-6)
+
+
+@pytest.mark.parametrize("lost", [(), [(5000, 5100)], [(5000, 5768)], [(5000, 5900), (9000, 9001)]])
+def test_turns_of_a_short_count_that_nobody_saw_are_told_by_time(lost):
+    """A publisher that cannot tell the turns of an 8-bit count gives what the device said, in the clock rows too."""
+    made = made_stream(3, rate_hz=250.0, modulus=256, seconds=60.0, chunk=2, jitter_s=0.004, lost=lost, drift=40e-6)
+    rows = made.stream.clock_rows.copy()
+    rows[:, 0] %= 256
+    found = sample_times(replace(made.stream, clock_rows=rows), ClockMap.identity())
+    assert found.lost == sum(end - first for first, end in lost)
+    assert not [note for note in found.notes if "clock rows" in note]
+    assert np.max(np.abs(found.time_s - made.true_host_s[found.kept])) < 0.002
+    assert (np.diff(found.counter) >= 1).all()
