@@ -15,6 +15,7 @@ from capture.commands.backup import backup
 from capture.commands.check import check
 from capture.commands.devices import devices
 from capture.commands.doctor import doctor
+from capture.commands.emulate import emulate
 from capture.commands.export import export
 from capture.commands.import_recording import import_recording
 from capture.commands.info import info
@@ -72,6 +73,7 @@ for _command in (
     rebuild,
     stream,
     replay,
+    emulate,
     doctor,
 ):
     group.add_command(_command)

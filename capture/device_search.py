@@ -16,12 +16,13 @@ import click
 
 from capture.lsl_settings import configure_lsl, lsl_configuration
 from capture.rig_file import load_rig
+from capture.rig_text import entry_lines
 from drivers.discovery import SEARCHES, Found
 from lab.device_names import device_name
 from lab.errors import FlexCaptureError
 from lab.rig import LslSettings
 from lab.streams import CLOCK_SUFFIX
-from storage.toml_text import toml_comment, toml_value
+from storage.toml_text import toml_comment
 
 #: Left to a search that was told to end in time but is late.
 _GRACE_S: Final = 1.0
@@ -129,8 +130,7 @@ def _named(searches: list[Search]) -> list[Search]:
 
 def rig_entry(finding: Finding) -> list[str]:
     """Return the lines of a rig file for something that was found."""
-    lines = [toml_comment(finding.what), f"[[{finding.table}]]"]
-    lines += [f"{key} = {toml_value(value)}" for key, value in finding.options.items() if value is not None]
+    lines = [toml_comment(finding.what), *entry_lines(finding.table, finding.options)]
     if finding.remark:
         lines.append(toml_comment(finding.remark))
     return lines

@@ -32,14 +32,18 @@ def rig_text(name: str, entries: Iterable[tuple[str, Mapping[str, Any], str]]) -
             f"reference_view = {toml_value(views[0])}",
         ]
     for table, keys, what in entries:
-        lines += ["", *(toml_comment(line) for line in what.splitlines()), f"[[{table}]]"]
-        lines += [f"{key} = {toml_value(value)}" for key, value in keys.items() if value is not None]
+        lines += ["", *(toml_comment(line) for line in what.splitlines()), *entry_lines(table, keys)]
         if table == "device":
             lines += _unsaid(find_driver(str(keys["driver"])).Config, keys)
             lines += _unsaid(DeviceEntry, keys)
         else:
             lines += _unsaid(StreamEntry, keys)
     return "\n".join(lines) + "\n"
+
+
+def entry_lines(table: str, keys: Mapping[str, Any]) -> list[str]:
+    """Return the lines of one ``[[device]]`` or ``[[stream]]``; keys without a value are left out."""
+    return [f"[[{table}]]", *(f"{key} = {toml_value(value)}" for key, value in keys.items() if value is not None)]
 
 
 def _unsaid(model: type[BaseModel], keys: Mapping[str, Any]) -> Iterator[str]:
