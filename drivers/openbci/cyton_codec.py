@@ -35,6 +35,9 @@ _STOP: Final = 0xC0
 _LAST: Final = SIZE - 1
 _STOPS: Final = frozenset(range(_STOP, _STOP + RAW_AUX_TIME + 1))
 
+#: After damage, numbers this far on still go with the last before it.
+_NEAR: Final = 4
+
 UInt8 = npt.NDArray[np.uint8]
 Int32 = npt.NDArray[np.int32]
 
@@ -85,16 +88,18 @@ def packet_bytes(number: int, raw: npt.ArrayLike, aux: bytes, kind: int) -> byte
 
 
 class PacketSplitter:
-    """Finds packets in what comes from the line; keeps less than two packets' bytes between calls.
+    """Finds packets in what comes from the line; keeps less than four packets' bytes between calls.
 
     A packet that was cut short or damaged costs that packet alone. Bytes that look like a packet, but hold the begin of
-    the packet that follows, are a cut one: that is looked into where what comes after does not speak for them.
+    the packet that follows, are a cut one: that is looked into where what comes after does not speak for them. Whole
+    packets on a whole line wait for nothing.
     ``skipped`` counts the bytes that belonged to no packet, ``broken`` the places where there were such.
     """
 
     def __init__(self) -> None:
         self._rest = b""
-        self._aligned = False
+        self._aligned = True
+        self._last = -1
         self.skipped = 0
         self.broken = 0
 
@@ -110,7 +115,7 @@ class PacketSplitter:
                     break
                 if whole:
                     found.append(buffer[at : at + SIZE])
-                    self._aligned = True
+                    self._aligned, self._last = True, buffer[at + 1]
                     at += SIZE
                     continue
             at = self._skip_to(buffer, at, buffer.find(_START, at + 1))
@@ -131,7 +136,7 @@ class PacketSplitter:
         after, end = at + SIZE, len(buffer)
         follows = (buffer[at + 1] + 1) % NUMBERS
         goes_on = after < end and buffer[after] == _START
-        if goes_on and (after + 1 == end or buffer[after + 1] == follows):
+        if goes_on and (self._aligned if after + 1 == end else buffer[after + 1] == follows):
             return True
         other = buffer.find(_START, at + 1, after)
         while other >= 0:
@@ -146,4 +151,22 @@ class PacketSplitter:
             ):
                 return False
             other = buffer.find(_START, other + 1, after)
-        return True
+        if not self._aligned and (self._last < 0 or not 0 < (buffer[at + 1] - self._last) % NUMBERS <= _NEAR):
+            return None if after + 1 >= end else False  # neither goes with what was nor with what comes
+        return True if after >= end or goes_on else self._is_whole_before_damage(buffer, after, follows)
+
+    def _is_whole_before_damage(self, buffer: bytes, after: int, follows: int) -> bool | None:
+        """Return whether a packet that ends at ``after``, where no other begins, is one.
+
+        Where the next packet that is found is the one that should begin there, bytes were added: maybe within this
+        packet. Where it is the one after that, the one that should begin there is damaged.
+        """
+        start = buffer.find(_START, after, after + 2 * SIZE)
+        while start >= 0 and start + SIZE <= len(buffer):
+            if buffer[start + _LAST] in _STOPS:
+                if buffer[start + 1] == follows:
+                    return False
+                if buffer[start + 1] == (follows + 1) % NUMBERS:
+                    return True
+            start = buffer.find(_START, start + 1, after + 2 * SIZE)
+        return True if start < 0 and len(buffer) >= after + 2 * SIZE else None

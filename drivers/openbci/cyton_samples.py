@@ -1,8 +1,9 @@
 """The Cyton's packets into samples: channels in microvolts, acceleration in g, the count and the board's time.
 
-With a Daisy the board halves its rate: each packet of an odd number holds channels 1 to 8, the packet after it channels
-9 to 16, each the board's mean of two conversions. Such two are one sample of 16 channels; the upper eight are of one
-conversion, 4 ms, later than the lower eight, and nothing is interpolated. A sample of which a half is lost is lost.
+With a Daisy the board halves its rate: each packet of an even number holds channels 9 to 16, the packet after it
+channels 1 to 8, each the board's mean of two conversions. Such two are one sample of 16 channels, as brainflow 5.23
+has it too; the upper eight are one conversion, 4 ms, earlier than the lower eight, and nothing is interpolated. A sample
+of which a half is lost is lost. So is the first of a stream: the board makes its upper half with what it had before.
 """
 
 from __future__ import annotations
@@ -54,14 +55,14 @@ class SampleBuilder:
         self._scale_uv = np.array([microvolts_per_count(gain) for gain in gains])[list(used)]
         self._used = list(used)
         self._last: int | None = None
-        self._lower: tuple[int, npt.NDArray[np.int32]] | None = None
+        self._upper: tuple[int, npt.NDArray[np.int32]] | None = None
         self._last_ms = 0
         self._axes: tuple[int, list[int]] = (-1, [])
         self.accelerations = 0
 
     def forget_half(self) -> None:
         """Let a half sample go: after a silence the next half may be of another turn of the numbers."""
-        self._lower = None
+        self._upper = None
 
     def emg(self, packets: Packets) -> Samples | None:
         """Return the samples (microvolts) that these packets complete; None where there are none.
@@ -114,12 +115,12 @@ class SampleBuilder:
     def _paired(
         self, counters: npt.NDArray[np.int64], raw: npt.NDArray[np.int32]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-        if self._lower is not None:
-            counters = np.concatenate(([self._lower[0]], counters))
-            raw = np.concatenate((self._lower[1][None], raw))
-        self._lower = (int(counters[-1]), raw[-1]) if counters[-1] % 2 else None
-        lower = np.flatnonzero((counters[:-1] % 2 == 1) & (np.diff(counters) == 1))
-        return counters[lower] // 2, np.hstack((raw[lower], raw[lower + 1]))
+        if self._upper is not None:
+            counters = np.concatenate(([self._upper[0]], counters))
+            raw = np.concatenate((self._upper[1][None], raw))
+        self._upper = (int(counters[-1]), raw[-1]) if counters[-1] % 2 == 0 else None
+        upper = np.flatnonzero((counters[:-1] % 2 == 0) & (np.diff(counters) == 1) & (counters[:-1] != 0))
+        return counters[upper] // 2, np.hstack((raw[upper + 1], raw[upper]))
 
     def _board_time_s(self, packets: Packets) -> float:
         """Return the time of the last packet; within 24 days of the one before it the count goes on."""
