@@ -18,6 +18,7 @@ _RADIO_STATE: Final = b"\xf0\x07"
 _NO_BOARD: Final = b"Failure: Communications timeout - Device failed to poll Host$$$"
 _LONGEST_WAIT_S: Final = 0.05
 _MOST_KEPT: Final = 1_000_000
+_PLUG_S: Final = 5.0
 
 
 class CytonEmulatorConfig(EmulatorConfig):
@@ -46,7 +47,7 @@ class CytonEmulatorConfig(EmulatorConfig):
 
 
 class CytonEmulator:
-    """Serves one computer at a time. ``plug`` and ``radio`` may be cleared and set from another thread.
+    """Serves one computer at a time. ``radio`` may be cleared and set, and the plug pulled, from another thread.
 
     ``sent`` are, where kept, the samples that the board took: how often it had begun to stream, the sample's number
     from then on, its host time, its microvolts (8,), and what became of its packet: sent, lost, cut or flipped.
@@ -60,9 +61,10 @@ class CytonEmulator:
         self._stage = stage
         self._clock = LslClock()
         self._end = SerialEnd(config.tcp_port if config.tcp_port is not None else config.path)
-        self.plug = threading.Event()
         self.radio = threading.Event()
-        self.plug.set()
+        self._unplugged = False
+        self._change = threading.Event()
+        self._changed = threading.Event()
         if not config.no_board:
             self.radio.set()
         self.sent: list[tuple[int, int, float, Any, str]] = []
@@ -89,21 +91,36 @@ class CytonEmulator:
 
     def serve(self, stop: threading.Event) -> None:
         """Be the dongle and the board until ``stop`` is set."""
-        plugged = True
         while not stop.is_set():
-            if self.plug.is_set() != plugged:
-                plugged = not plugged
-                if plugged:
-                    self._end.open()
-                else:
+            if self._change.is_set():
+                self._change.clear()
+                self._unplugged = not self._unplugged
+                if self._unplugged:
                     self._end.unplug()
-            if not plugged:
+                else:
+                    self._end.open()
+                self._changed.set()
+            if self._unplugged:
                 stop.wait(_LONGEST_WAIT_S)
             else:
                 heard = self._end.receive(self._wait_s())
                 if heard:
                     self._hear(heard)
             self._stream()
+
+    def unplug(self) -> None:
+        """Pull the dongle out; the board goes on. Returns when it is out."""
+        self._plug(out=True)
+
+    def plug_in(self) -> None:
+        """Plug the dongle in again; a nameless pseudo-terminal may have another name then, which ``rig_options`` tells."""
+        self._plug(out=False)
+
+    def _plug(self, *, out: bool) -> None:
+        if self._unplugged != out:
+            self._changed.clear()
+            self._change.set()
+            self._changed.wait(_PLUG_S)
 
     def close(self) -> None:
         """Let go of the line; any number of times."""
@@ -143,14 +160,14 @@ class CytonEmulator:
             burst.append(packet)
             if self._settings.keep_sent and len(self.sent) < _MOST_KEPT:
                 self.sent.append((self.lives, sample, board.sample_s(sample), values_uv, fate))
-        if burst and self.plug.is_set():
+        if burst and not self._unplugged:
             self._end.send(b"".join(burst))
 
     def _on_the_way(self, packet: bytes) -> tuple[bytes, str]:
         settings = self._settings
         self._packets += 1
         turn = self._packets
-        if not (self.radio.is_set() and self.plug.is_set()) or (settings.lose_every and turn % settings.lose_every == 0):
+        if not (self.radio.is_set() and not self._unplugged) or (settings.lose_every and turn % settings.lose_every == 0):
             return b"", "lost"
         if settings.cut_every and turn % settings.cut_every == 0:
             at = 1 + turn // settings.cut_every * 7 % 31

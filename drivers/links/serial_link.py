@@ -45,6 +45,9 @@ class SerialLink:
             )
         except (OSError, ValueError) as error:  # SerialException is an OSError
             raise DeviceError(self._why_not(error)) from None
+        # USB chips wait 16 ms for more to come, unless told that it matters; only Linux can be told from here
+        with contextlib.suppress(OSError, ValueError, AttributeError, NotImplementedError):
+            self._line.set_low_latency_mode(True)
 
     def send(self, data: bytes) -> None:
         """Send all of ``data``. Raises DeviceError."""
