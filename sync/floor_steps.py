@@ -30,8 +30,10 @@ _RATE_LAG_S: Final = 5.0
 #: For how long a floor is looked at on both sides: of a count that is only an index, and of a device's own.
 _INDEX_WINDOW_S: Final = 1.5
 _COUNT_WINDOW_S: Final = 20.0
-#: A step that is this near to whole turns of a counter is made of them.
+#: A step that is this near to whole turns of a counter is made of them; what a floor tells is better than the second.
+#: A device that began anew at any count must not pass for one that went on.
 _WHOLE_TURN: Final = 0.1
+_WHOLE_TURN_S: Final = 0.01
 _MOST_TURNS: Final = 2**40
 
 
@@ -156,7 +158,8 @@ def settle_count(counted: Counted, ends: Int64, stamps: Float64, modulus: int, r
                 after = before + 1 + _break_after(counted, before, here)
                 turns = step_s * rate_hz / modulus if modulus else 0.0
                 whole = round(turns)
-                if turning and 0 < whole < _MOST_TURNS and abs(turns - whole) < _WHOLE_TURN:
+                near = abs(turns - whole) < min(_WHOLE_TURN, _WHOLE_TURN_S * rate_hz / modulus) if turning else False
+                if near and 0 < whole < _MOST_TURNS:
                     counted = _turned(counted, after, whole * modulus)
                 elif not turning:
                     counted = _broken(counted, after)

@@ -351,3 +351,17 @@ def test_turns_of_a_short_count_that_nobody_saw_are_told_by_time(lost):
     assert not [note for note in found.notes if "clock rows" in note]
     assert np.max(np.abs(found.time_s - made.true_host_s[found.kept])) < 0.002
     assert (np.diff(found.counter) >= 1).all()
+
+
+@pytest.mark.parametrize("ahead", [-60, -20, -8, 8, 20, 60, 128])
+def test_a_device_that_began_anew_near_whole_turns_is_not_one_that_went_on(ahead):
+    """Unplugged for five turns of its 8-bit count, it comes back at another count, which is nearly where it would be."""
+    made = made_stream(
+        5, rate_hz=250.0, modulus=256, seconds=30.0, chunk=2, jitter_s=0.004, drift=3e-3, lost=[(3000, 4280)]
+    )
+    counter, rows = made.stream.counter.copy(), made.stream.clock_rows.copy()
+    counter[3000:] = (counter[3000:] + ahead) % 256
+    rows[rows[:, 0] >= 3000, 0] += ahead
+    rows[:, 0] %= 256
+    found = sample_times(replace(made.stream, counter=counter, clock_rows=rows), ClockMap.identity())
+    assert np.max(np.abs(found.time_s - made.true_host_s[found.kept])) < 0.004
