@@ -25,8 +25,9 @@ _LEAST_OF_COUNT_S: Final = 0.25
 _NOISE: Final = 10.0
 #: A step is made at one arrival, or most of it is; of a jump the rest is a delay.
 _AT_ONCE: Final = 0.4
-#: A rate is told over this long, in which few breaks fall.
+#: A rate is told over this long, in which few breaks fall, and over no more than this part of all: most have no break.
 _RATE_LAG_S: Final = 5.0
+_LAGS: Final = 5
 #: For how long a floor is looked at on both sides: of a count that is only an index, and of a device's own.
 _INDEX_WINDOW_S: Final = 1.5
 _COUNT_WINDOW_S: Final = 20.0
@@ -102,7 +103,7 @@ def floor_steps(
 def _rate(count: Float64, arrival_s: Float64, rate_hz: float) -> float:
     """Return the rate as most stretches of some seconds show it, in counts a second."""
     lag = int(np.searchsorted(count, count[0] + _RATE_LAG_S * rate_hz))
-    lag = min(max(lag, 1), max(1, count.size // 2))
+    lag = min(max(lag, 1), max(1, count.size // _LAGS))
     passed_s = arrival_s[lag:] - arrival_s[:-lag]
     with np.errstate(divide="ignore", invalid="ignore"):
         period_s = float(np.median(passed_s / (count[lag:] - count[:-lag])))
