@@ -107,7 +107,9 @@ class SerialLink:
         return self._line
 
     def _broken(self, error: Exception) -> DeviceError:
-        why = said(error) if isinstance(error, OSError) else "the line is gone"
+        # what pyserial itself says, without the system's number, is about its reading and not about the line
+        told = isinstance(error, OSError) and (error.errno is not None or isinstance(error, TimeoutError))
+        why = said(error) if told and isinstance(error, OSError) else "the line is gone"
         return DeviceError(f"{self._what} broke off ({why}); check its cable or dongle")
 
     def _why_not(self, error: Exception) -> str:

@@ -74,10 +74,10 @@ class Packets:
 def packets_of(data: bytes) -> Packets:
     """Return what ``data``, whole packets one after the other, say. Nothing is checked here."""
     rows = np.frombuffer(data, dtype=np.uint8).reshape(-1, SIZE)
-    parts = rows[:, 2:26].reshape(-1, CHANNELS, 3).astype(np.int32)
-    raw = parts[:, :, 0] << 16 | parts[:, :, 1] << 8 | parts[:, :, 2]
-    raw = (raw ^ 0x800000) - 0x800000
-    return Packets(rows[:, 1], raw, rows[:, 26:_LAST], rows[:, _LAST] & np.uint8(0x0F))
+    wide = np.zeros((len(rows), CHANNELS, 4), dtype=np.uint8)
+    wide[:, :, :3] = rows[:, 2:26].reshape(-1, CHANNELS, 3)
+    raw = wide.view(">i4")[:, :, 0] >> 8  # the sign comes along
+    return Packets(rows[:, 1], raw.astype(np.int32, copy=False), rows[:, 26:_LAST], rows[:, _LAST] & np.uint8(0x0F))
 
 
 def packet_bytes(number: int, raw: npt.ArrayLike, aux: bytes, kind: int) -> bytes:

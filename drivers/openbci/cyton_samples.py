@@ -86,6 +86,8 @@ class SampleBuilder:
 
         The board sends zeros until its accelerometer has a new value: three exact zeros are none.
         """
+        if not packets.aux.any():
+            return None  # most packets
         words = packets.words
         rows: list[npt.NDArray[np.int16] | list[int]] = []
         plain = np.flatnonzero((packets.kind == ACCEL) & words.any(axis=1))
@@ -105,6 +107,9 @@ class SampleBuilder:
         return Samples(values.astype(np.float32), np.arange(first, self.accelerations, dtype=np.int64), time_s)
 
     def _unwrapped(self, number: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+        if len(number) == 1 and self._last is not None:  # at the board's own pace, packets come one by one
+            self._last += (int(number[0]) - self._last - 1) % NUMBERS + 1
+            return np.array([self._last], dtype=np.int64)
         numbers = number.astype(np.int64)
         before = numbers[0] - 1 if self._last is None else self._last
         steps = (np.diff(numbers, prepend=before) - 1) % NUMBERS + 1
