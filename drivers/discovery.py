@@ -24,4 +24,5 @@ class Found:
 #: sequence of Found; it raises DeviceError where it cannot look, and leaves nothing open.
 SEARCHES: Final[dict[str, str]] = {
     "serial ports": "drivers.serial_ports:find_serial_ports",
+    "OpenBCI dongles": "drivers.openbci.search:find_dongles",
 }

@@ -13,7 +13,9 @@ import simplejpeg
 from pydantic import ValidationError
 
 from drivers.driver import Driver, EndOfStream, TakeStart
-from drivers.host_clock import VirtualClock
+from drivers.emulators.emulator import find_emulator, serving
+from drivers.emulators.stage import Stage, StageConfig
+from drivers.host_clock import LslClock, VirtualClock
 from drivers.registry import BUILT_IN, driver_names, find_driver
 from lab.errors import DeviceError, RigError
 from lab.streams import CLOCK_LABELS, COUNTER_LABEL, FRAME_LABELS, Channel, Chunk, Frame, VideoFormat
@@ -111,10 +113,14 @@ OPTIONS: dict[str, Callable[[Path], dict[str, object]]] = {
     },
     "replay.xdf": lambda folder: {"file": str(_xdf(folder))},
     "replay.video": lambda folder: {"file": str(_video(folder))},
+    "openbci.cyton": lambda folder: {"port": "socket://127.0.0.1:1"},
 }
 
+#: Drivers that play by a clock of ours; the others read what an emulator sends, below.
+PLAYED = sorted(name for name in BUILT_IN if name.startswith(("simulated.", "replay.")))
 
-@pytest.fixture(params=sorted(BUILT_IN))
+
+@pytest.fixture(params=PLAYED)
 def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
     kind = find_driver(request.param)
     made = kind(kind.Config.model_validate(OPTIONS[request.param](tmp_path)), VirtualClock(T0_S - 5))
@@ -140,6 +146,10 @@ def test_configs_are_frozen_closed_and_described(name: str, tmp_path: Path) -> N
 
 def test_metadata_is_complete(driver: Driver) -> None:
     driver.open()
+    assert_metadata_is_complete(driver)
+
+
+def assert_metadata_is_complete(driver: Driver) -> None:
     specs = driver.streams()
     assert specs
     assert len({spec.name for spec in specs}) == len(specs)
@@ -162,8 +172,12 @@ def test_metadata_is_complete(driver: Driver) -> None:
 
 def test_pieces_fit_what_was_announced_and_counters_advance(driver: Driver) -> None:
     driver.open()
+    assert_pieces_fit(driver, T0_S)
+
+
+def assert_pieces_fit(driver: Driver, t0_s: float) -> None:
     specs = {spec.name: spec for spec in driver.streams()}
-    driver.start(TakeStart("device", T0_S))
+    driver.start(TakeStart("device", t0_s))
     last: dict[str, int] = {}
     last_arrival_s = -np.inf
     seen = 0
@@ -174,7 +188,7 @@ def test_pieces_fit_what_was_announced_and_counters_advance(driver: Driver) -> N
                 continue
             seen += 1
             spec = specs[piece.stream]
-            assert piece.arrival_s >= max(last_arrival_s, T0_S)
+            assert piece.arrival_s >= max(last_arrival_s, t0_s)
             last_arrival_s = piece.arrival_s
             if isinstance(piece, Frame):
                 assert spec.video is not None
@@ -241,3 +255,27 @@ def test_an_unknown_driver_names_those_there_are() -> None:
     with pytest.raises(RigError) as caught:
         find_driver("vendor.nothing")
     assert all(name in str(caught.value) for name in itertools.islice(BUILT_IN, 3))
+
+
+#: What an emulator is told, by the driver that reads it.
+EMULATED: dict[str, dict[str, object]] = {
+    "openbci.cyton": {"tcp_port": 0},
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - set(PLAYED)))
+def test_drivers_of_real_devices_keep_the_contract(name: str) -> None:
+    threads = set(threading.enumerate())
+    clock, kind, emulator = LslClock(), find_driver(name), find_emulator(name)
+    with serving(emulator(emulator.Config.model_validate(EMULATED[name]), Stage(StageConfig(), 0.0))) as options:
+        made = kind(kind.Config.model_validate(options), clock)
+        made.close()
+        t0_s = clock.now_s()
+        made.open()
+        try:
+            assert_metadata_is_complete(made)
+            assert_pieces_fit(made, t0_s)
+        finally:
+            made.close()
+            made.close()
+    assert set(threading.enumerate()) == threads
