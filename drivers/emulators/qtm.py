@@ -155,7 +155,9 @@ class QtmEmulator:
             y_up=settings.y_up,
         )
         self.labels = self.labels or self.scene.labels
-        self._board = AnalogBoard(self.scene, self._stage, settings.analog_hz or 1.0, settings.analog_channels)
+        self._board: AnalogBoard | None = None
+        if settings.analog_hz:
+            self._board = AnalogBoard(self.scene, self._stage, settings.analog_hz, settings.analog_channels)
         self._plate_next = 0
         self._next = 0
         self.measuring = measuring
@@ -279,7 +281,7 @@ class QtmEmulator:
             return {}
         device_s = number / self.settings.rate_hz
         parts = {}
-        if self.settings.analog_hz:
+        if self._board is not None:
             parts["analog"] = wire.analog([(1, *self._board.until(device_s))])
         first, count = self._plate_next, int(device_s * _PLATE_HZ) + 1 - self._plate_next
         self._plate_next += count

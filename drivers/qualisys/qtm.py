@@ -52,7 +52,7 @@ from lab.errors import DeviceError
 from lab.streams import Chunk, StreamSpec
 
 _READ_S: Final = 0.2
-#: With UDP, TCP is looked at this often: it carries events and parameters.
+#: With UDP, TCP is looked at this often at least: it carries events and parameters.
 _LOOK_S: Final = 0.05
 #: Damage is said this often at most.
 _SAY_S: Final = 1.0
@@ -144,7 +144,7 @@ class Qtm:
         self._checks_due = 0
         self._answers: list[str] = []
         self._measuring = False
-        self._heard_s = self._data_s = self._checked_s = self._looked_s = time.monotonic()
+        self._heard_s = self._data_s = self._checked_s = time.monotonic()
         self._state = ""
         self._events = -1
         self._damaged_datagrams = 0
@@ -352,10 +352,8 @@ class Qtm:
             came = self._session.receive(wait_s)
         else:
             came = self._datagram(min(wait_s, _LOOK_S))
-            now_s = time.monotonic()
-            if not came or now_s - self._looked_s > _LOOK_S:
-                self._looked_s = now_s
-                came += self._session.receive(0.0)
+            # what TCP says goes first: that something has changed may concern this very frame
+            came = self._session.receive(0.0) + came
         if came:
             self._heard_s = time.monotonic()
         return came
