@@ -277,9 +277,14 @@ class QtmEmulator:
 
     def _analog_due(self, number: int) -> dict[str, bytes]:
         """Return the analogue components that go with a frame: they come in larger pieces, and not with each."""
-        if number % _ANALOG_FRAMES or not any(client.streaming for client in self._clients):
+        if number % _ANALOG_FRAMES:
             return {}
         device_s = number / self.settings.rate_hz
+        if not any(client.streaming for client in self._clients):  # nothing is kept for those who come later
+            self._plate_next = int(device_s * _PLATE_HZ) + 1
+            if self._board is not None:
+                self._board.pass_over(device_s)
+            return {}
         parts = {}
         if self._board is not None:
             parts["analog"] = wire.analog([(1, *self._board.until(device_s))])

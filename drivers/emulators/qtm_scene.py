@@ -106,6 +106,10 @@ class AnalogBoard:
         self._signal = EmgSignal(rate_hz, channels, np.random.default_rng([stage.seed, 77]))
         self.next = 0
 
+    def pass_over(self, device_s: float) -> None:
+        """Throw away the samples up to a device time."""
+        self.next = int(device_s * self._rate_hz) + 1
+
     def until(self, device_s: float) -> tuple[int, Float32]:
         """Return the number of the first new sample and the samples (new, channels) up to a device time."""
         first, count = self.next, max(0, int(device_s * self._rate_hz) + 1 - self.next)

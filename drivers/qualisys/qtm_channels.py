@@ -88,7 +88,6 @@ class MarkerLayout:
         self.count = len(labels)
         self.labels = tuple(sorted(labels))
         self._order = np.array([labels.index(label) for label in self.labels], dtype=np.intp)
-        self._in_order = bool((self._order == np.arange(self.count)).all())
 
     def channels(self, *, residuals: bool) -> tuple[Channel, ...]:
         """Positions in metres, then a residual in mm for each marker, as QTM gives it: it is no confidence."""
@@ -99,13 +98,17 @@ class MarkerLayout:
 
     def rows(self, points: Sequence[Points]) -> Float32:
         """Return frames (frames, channels); a missing marker is NaN in all of its channels."""
-        values = np.stack([frame.values for frame in points])
-        if not self._in_order:
-            values = values[:, self._order]
-        # all bits set is a NaN, but one that says something: what goes out is the plain one
-        values = np.where(np.isnan(values[:, :, :3]).any(axis=2, keepdims=True), np.float32(np.nan), values)
-        positions = (values[:, :, :3] * _M_PER_MM).reshape(len(values), -1)
-        return positions if values.shape[2] == 3 else np.concatenate([positions, values[:, :, 3]], axis=1)
+        values = np.stack([frame.values[self._order] for frame in points])
+        # all bits set is a NaN, but one that says something: what goes out is the plain one, in all of the marker
+        odd = np.isnan(values)
+        if odd.any():
+            values[odd.any(axis=2)] = np.nan
+        rows = np.empty((len(values), values.shape[1] * values.shape[2]), dtype=np.float32)
+        positions = 3 * self.count
+        np.multiply(values[:, :, :3], _M_PER_MM, out=rows[:, :positions].reshape(len(values), self.count, 3))
+        if values.shape[2] == 4:
+            rows[:, positions:] = values[:, :, 3]
+        return rows
 
 
 class SkeletonLayout:
