@@ -6,23 +6,20 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator
 
 from drivers.driver import DriverConfig, TakeStart, config_of, filled_in
 from drivers.host_clock import HostClock
 from drivers.links.udp_link import UdpLink
 from drivers.qualisys.frame_count import FrameCount
+from drivers.qualisys.list_watch import ListWatch, changed, read_parameters
 from drivers.qualisys.qtm_channels import (
     EVENT_TEXTS,
     EVENTS,
-    PARTS,
     MarkerLayout,
-    Part,
     SkeletonLayout,
     analog_name,
     analog_stream,
@@ -34,10 +31,10 @@ from drivers.qualisys.qtm_channels import (
     sample_rows,
     skeleton_stream,
 )
+from drivers.qualisys.qtm_config import QtmConfig, stream_command
 from drivers.qualisys.rt_codec import (
     COMMAND,
     ERROR,
-    XML,
     Data,
     Event,
     NoMoreData,
@@ -46,7 +43,7 @@ from drivers.qualisys.rt_codec import (
     decode_packet,
 )
 from drivers.qualisys.rt_components import Analog, Force, Malformed, Points, Samples, Skeletons
-from drivers.qualisys.rt_parameters import BadParametersError, Parameters, parse_parameters
+from drivers.qualisys.rt_parameters import Parameters
 from drivers.qualisys.rt_session import RtSession
 from lab.errors import DeviceError
 from lab.streams import Chunk, StreamSpec
@@ -63,57 +60,7 @@ _WATCH_S: Final = 2.0
 #: Chunks held back while QTM is asked whether its lists are still the same; it answers within one of its frames or two.
 _MOST_HELD: Final = 20_000
 
-_ASKED: Final[dict[Part, str]] = {
-    "markers": "3D",
-    "skeleton": "Skeleton:global",
-    "analog": "Analog",
-    "force": "Force",
-}
 _CHANGES: Final = {1, 3, 8, 11}
-
-
-class QtmConfig(DriverConfig):
-    """QTM on the computer ``host``: what it streams, and over what."""
-
-    host: str = Field("127.0.0.1", min_length=1, max_length=255, description="Address of the computer QTM runs on.")
-    base_port: int = Field(22222, ge=2, le=65000, description="Base port in QTM's options; 1 is added: little-endian.")
-    components: tuple[Part, ...] = Field(
-        ("markers",), min_length=1, max_length=4, description="What is recorded: markers, skeleton, analog, force."
-    )
-    residuals: bool = Field(default=True, description="Whether each marker's residual is recorded beside its position.")
-    emg: tuple[str, ...] | None = Field(
-        None,
-        max_length=64,
-        description="Patterns of the analogue channels that are sEMG; if not given, all of a device that sends"
-        " voltages alone and is no force plate's.",
-    )
-    udp: bool = Field(
-        default=False, description="Whether frames come over UDP: lower latency, and lost ones are not sent again."
-    )
-    udp_port: int = Field(0, ge=0, le=65535, description="UDP port of this computer that frames are sent to; 0: any.")
-    wait_s: float = Field(8.0, ge=0, le=600, description="Seconds to wait for QTM to measure.")
-    stall_s: float = Field(5.0, ge=0.5, le=600, description="Seconds without a frame after which it is a fault.")
-    check_labels_s: float = Field(
-        5.0,
-        ge=0,
-        le=3600,
-        description="Seconds from one look at QTM's lists of names to the next; 0: after events alone.",
-    )
-    if_idle: str = Field(
-        "wait",
-        pattern="^(wait|preview|file)$",
-        description="If QTM does not measure: wait, or take control and begin a preview, or play its open file.",
-    )
-    password: str = Field(
-        "", max_length=100, description="For control of QTM; $NAME is taken from the environment and kept in no file."
-    )
-
-    @field_validator("components")
-    @classmethod
-    def _once_each(cls, components: tuple[Part, ...]) -> tuple[Part, ...]:
-        if len(set(components)) != len(components):
-            raise ValueError("a component is named twice")
-        return tuple(part for part in PARTS if part in components)
 
 
 class Qtm:
@@ -141,10 +88,9 @@ class Qtm:
         self._queue: deque[Chunk] = deque()
         self._held: deque[Chunk] | None = None
         self._counts: dict[str, FrameCount] = {}
-        self._checks_due = 0
-        self._answers: list[str] = []
+        self._lists = ListWatch(self._session, self._settings.components, Parameters())
         self._measuring = False
-        self._heard_s = self._data_s = self._checked_s = time.monotonic()
+        self._data_s = time.monotonic()
         self._state = ""
         self._events = -1
         self._damaged_datagrams = 0
@@ -168,14 +114,15 @@ class Qtm:
         except DeviceError:
             self.close()
             raise
-        self._heard_s = self._data_s = self._checked_s = time.monotonic()
+        self._data_s = time.monotonic()
+        self._lists = ListWatch(self._session, self._settings.components, self._parameters)
 
     def _begin(self) -> list[Data]:
         """Read the lists and begin to stream; again until QTM measures. Return the first frames."""
         end_s = time.monotonic() + self._settings.wait_s
         asked = False
         while True:
-            self._parameters = self._read_parameters()
+            self._parameters = read_parameters(self._session)
             problem = self._missing()
             if problem is None:
                 watched = self._watch()
@@ -194,25 +141,6 @@ class Qtm:
             time.sleep(_RETRY_S)
             self._session.receive(0.0)
 
-    def _read_parameters(self) -> Parameters:
-        found = Parameters()
-        found = replace(found, **_filled(self._parameters_of("General"), "rate_hz", "cameras"))
-        found = replace(found, **_filled(self._parameters_of("3D"), "labels", "axis_up", "calibrated"))
-        found = replace(found, **_filled(self._parameters_of("Analog"), "analog"))
-        found = replace(found, **_filled(self._parameters_of("Force"), "plates", "force_units"))
-        return replace(found, **_filled(self._parameters_of("Skeleton:global"), "skeletons"))
-
-    def _parameters_of(self, kind: str) -> Parameters:
-        """Return what QTM says of one kind; nothing where it says that there is none. Raises DeviceError."""
-        answer = self._session.ask(f"GetParameters {kind}")
-        return self._parsed(answer.text) if answer.kind == XML else Parameters()
-
-    def _parsed(self, text: str) -> Parameters:
-        try:
-            return parse_parameters(text)
-        except BadParametersError as error:
-            raise DeviceError(f"{self._what} sends parameters that cannot be used: {error}; is it QTM?") from None
-
     def _missing(self) -> str | None:
         """Return what of the asked is not there, None where all is."""
         wanted, found = self._settings.components, self._parameters
@@ -220,6 +148,8 @@ class Qtm:
             return f"{self._what} has no measurement open; begin a preview in QTM (New) or open a file, then try again"
         if "markers" in wanted and not found.labels:
             return f"{self._what} has no labelled markers; apply an AIM model to the subject in QTM, then try again"
+        if "markers" in wanted and not any(label.startswith(self._settings.prefix) for label in found.labels):
+            return f"no marker of {self._what} begins with '{self._settings.prefix}'; correct 'prefix' in the rig"
         if "skeleton" in wanted and not any(skeleton.segments for skeleton in found.skeletons):
             return f"{self._what} has no skeleton; solve one in QTM, or leave 'skeleton' out of 'components'"
         if "analog" in wanted and not any(device.labels for device in found.analog):
@@ -243,7 +173,7 @@ class Qtm:
     def _watch(self) -> list[Data]:
         """Ask for frames and return the first few, or none where there is no measurement."""
         self._session.send("GetState")
-        self._session.send(self._stream_command())
+        self._session.send(stream_command(self._settings, None if self._udp is None else self._udp.local_address[1]))
         frames: list[Data] = []
         end_s = time.monotonic() + _WATCH_S
         while time.monotonic() < end_s and len({frame.timestamp_us for frame in frames}) < _WATCHED:
@@ -263,16 +193,6 @@ class Qtm:
             )
         return frames
 
-    def _stream_command(self) -> str:
-        where = "" if self._udp is None else f" UDP:{self._udp.local_address[1]}"
-        names = {
-            "markers": "3DRes" if self._settings.residuals else "3D",
-            "skeleton": "Skeleton:global",
-            "analog": "Analog",
-            "force": "Force",
-        }
-        return f"StreamFrames AllFrames{where} {' '.join(names[part] for part in self._settings.components)}"
-
     def _describe(self, watched: list[Data]) -> None:
         settings, found = self._settings, self._parameters
         numbers = list(dict.fromkeys((frame.timestamp_us, frame.frame) for frame in watched))
@@ -288,7 +208,7 @@ class Qtm:
             "calibrated": found.calibrated,
             "cameras": str(len(found.cameras)),
         }
-        self._markers = MarkerLayout(found.labels, self._what)
+        self._markers = MarkerLayout([label.removeprefix(settings.prefix) for label in found.labels], self._what)
         self._skeletons = SkeletonLayout(found, self._what)
         specs: list[StreamSpec] = []
         if "markers" in settings.components:
@@ -354,8 +274,6 @@ class Qtm:
             came = self._datagram(min(wait_s, _LOOK_S))
             # what TCP says goes first: that something has changed may concern this very frame
             came = self._session.receive(0.0) + came
-        if came:
-            self._heard_s = time.monotonic()
         return came
 
     def _datagram(self, wait_s: float) -> list[tuple[Packet, float]]:
@@ -386,8 +304,7 @@ class Qtm:
 
     def _take_in(self, packet: Packet, arrival_s: float, chunks: list[Chunk]) -> None:
         if isinstance(packet, Data):
-            if not self._measuring:
-                self._measuring = True
+            self._measuring = True
             self._data_s = time.monotonic()
             for component in packet.components:
                 chunks += self._chunks(component, packet, arrival_s)
@@ -402,19 +319,22 @@ class Qtm:
                 self._put(_joined(chunks))  # what came before is of before
                 chunks.clear()
                 self._held = self._held if self._held is not None else deque()
-                self._ask_for_lists()
+                self._lists.ask()
         elif isinstance(packet, Reply):
-            self._answered(packet)
+            self._lists.take_in(packet, measuring=self._measuring)
+            if self._held is not None and not self._lists.due:
+                held, self._held = self._held, None
+                self._queue.extend(held)
 
     def _chunks(self, component: Any, packet: Data, arrival_s: float) -> list[Chunk]:
         device_s = packet.timestamp_us / 1e6
         if isinstance(component, Points):
             if len(component.values) != self._markers.count:
-                raise self._changed(f"{len(component.values)} markers instead of {self._markers.count}")
+                raise changed(self._what, f"{len(component.values)} markers instead of {self._markers.count}")
             return self._chunk("markers", packet.frame, self._markers.rows([component]), arrival_s, device_s)
         if isinstance(component, Skeletons):
             if not self._skeletons.fits(component):
-                raise self._changed("other skeletons")
+                raise changed(self._what, "other skeletons")
             return self._chunk("skeleton", packet.frame, self._skeletons.row(component)[None], arrival_s, device_s)
         if isinstance(component, Analog):
             known = {device.number: analog_name(device, self._parameters) for device in self._parameters.analog}
@@ -429,7 +349,7 @@ class Qtm:
         for part in parts:
             name = known.get(part.number, "")
             if self._layouts.get(name) != part.values.shape[1]:
-                raise self._changed(f"a device {part.number} with {part.values.shape[1]} channels")
+                raise changed(self._what, f"a device {part.number} with {part.values.shape[1]} channels")
             chunks += self._chunk(name, part.first, sample_rows(part), arrival_s, float("nan"))
         return chunks
 
@@ -454,57 +374,12 @@ class Qtm:
         self._events += 1
         return Chunk(EVENTS, np.array([[text]], dtype=object), np.array([self._events], dtype=np.int64), arrival_s)
 
-    # --- are the lists still the same? ---------------------------------------------------------------------------
-
-    def _ask_for_lists(self) -> None:
-        """Ask for the lists that the streams rest on; what answers comes between frames."""
-        self._checked_s = time.monotonic()
-        if self._checks_due:
-            self._answers.append("again")  # of an answer that is on its way it is not known whether it is of before
-            return
-        self._answers = []
-        for part in self._settings.components:
-            self._session.send(f"GetParameters {_ASKED[part]}")
-            self._checks_due += 1
-
-    def _answered(self, reply: Reply) -> None:
-        if not self._checks_due:
-            return  # "StreamFrames Stop" of before, or what a server of another kind says
-        part = self._settings.components[len(self._settings.components) - self._checks_due]
-        self._checks_due -= 1
-        now = self._parsed(reply.text) if reply.kind == XML else Parameters()
-        if reply.kind == XML or self._measuring:
-            self._compare(part, now)
-        if self._checks_due:
-            return
-        if self._answers:
-            self._ask_for_lists()
-        elif self._held is not None:
-            held, self._held = self._held, None
-            self._queue.extend(held)
-
-    def _compare(self, part: Part, now: Parameters) -> None:
-        before = self._parameters
-        if part == "markers" and now.labels != before.labels:
-            raise self._changed(_difference(before.labels, now.labels))
-        if part == "markers" and now.axis_up != before.axis_up:
-            raise self._changed(f"{now.axis_up} up instead of {before.axis_up}")
-        if part == "skeleton" and now.skeletons != before.skeletons:
-            raise self._changed("other skeletons")
-        if part == "analog" and now.analog != before.analog:
-            raise self._changed("other analogue channels, units or rates")
-        if part == "force" and (now.plates, now.force_units) != (before.plates, before.force_units):
-            raise self._changed("other force plates")
-
-    def _changed(self, how: str) -> DeviceError:
-        return DeviceError(f"{self._what} now has {how}; its lists are read again, so that nothing is mislabelled")
-
     # --- is it still there? --------------------------------------------------------------------------------------
 
     def _look_after(self) -> None:
         now_s = time.monotonic()
         settings = self._settings
-        if self._checks_due and now_s - self._checked_s > settings.stall_s:
+        if self._lists.due and now_s - self._lists.asked_s > settings.stall_s:
             raise DeviceError(f"{self._what} has answered nothing for {settings.stall_s:g} s; check its network")
         if self._measuring and now_s - self._data_s > settings.stall_s:
             raise DeviceError(
@@ -514,8 +389,8 @@ class Qtm:
         if damage != self._damage_said and now_s - self._damage_said_s > _SAY_S:
             self._damage_said, self._damage_said_s = damage, now_s
             self._queue.append(self._event(f"{damage} damaged packets passed over so far", self._clock.now_s()))
-        if settings.check_labels_s and not self._checks_due and now_s - self._checked_s > settings.check_labels_s:
-            self._ask_for_lists()
+        if settings.check_labels_s and not self._lists.due and now_s - self._lists.asked_s > settings.check_labels_s:
+            self._lists.ask()
 
     def close(self) -> None:
         """Disconnect; any number of times."""
@@ -523,16 +398,6 @@ class Qtm:
         if self._udp is not None:
             self._udp.close()
         self._udp = None
-
-
-def _filled(parameters: Parameters, *names: str) -> dict[str, Any]:
-    return {name: getattr(parameters, name) for name in names}
-
-
-def _difference(before: tuple[str, ...], now: tuple[str, ...]) -> str:
-    gone, new = [label for label in before if label not in now], [label for label in now if label not in before]
-    said = [f"no marker '{gone[0]}'" if gone else "", f"a new marker '{new[0]}'" if new else ""]
-    return " and ".join(text for text in said if text) or "its markers in another order"
 
 
 def _joined(chunks: list[Chunk]) -> list[Chunk]:

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from emulated_qtm import CLOCK, Streams, counters, emulated, read_until, reading, samples, texts, values
 
-from calibration.markers import joints_from_markers
+from calibration.markers import joints_from_markers, match_markers, packaged_map
 from drivers.driver import TakeStart
 from drivers.emulators.emulator import serving
 from drivers.emulators.qtm import QtmEmulator
 from drivers.qualisys.qtm import Qtm
+from lab.errors import DeviceError
 from lab.joints import JOINTS
 from lab.marker_map import MarkerMap
 from lab.streams import Channel, Chunk
@@ -119,6 +120,25 @@ def test_y_up_is_said_and_a_map_turns_it() -> None:
     joints_m = joints_from_markers(labels, values(came["markers"]).reshape(-1, 21, 3), "meters", turned)
     truth_m = emulator._stage.joints_m(emulator.scene.host_s((counters(came["markers"]) - 1) / 100.0))
     np.testing.assert_allclose(joints_m, truth_m, atol=1e-6)
+
+
+def test_the_subjects_prefix_is_left_out_and_a_packaged_map_fits() -> None:
+    joints = packaged_map("qualisys_animation").joints
+    names = tuple(dict.fromkeys(marker for weights in joints.values() for marker in weights))
+    emulator = emulated(extra_markers=len(names) + 1 - len(JOINTS))
+    emulator.labels = (*(f"VF_{name}" for name in names), "Table - 1")
+    with reading(emulator, prefix="VF_") as driver:
+        labels = tuple(dict.fromkeys(channel.marker for channel in driver.streams()[0].channels))
+    assert match_markers(labels, packaged_map("qualisys_animation")).unused == ("Table - 1",)
+    assert "begins with 'S12_'" in str(opening_fails(emulator, prefix="S12_", wait_s=0))
+
+
+def opening_fails(emulator: QtmEmulator, **options: object) -> DeviceError:
+    with serving(emulator) as reach:
+        driver = Qtm(Qtm.Config.model_validate({**reach, **options}), CLOCK)
+        with pytest.raises(DeviceError) as caught:
+            driver.open()
+    return caught.value
 
 
 def test_unnumbered_frames_are_counted_on_the_host_and_it_is_said() -> None:
