@@ -16,6 +16,7 @@ from lab.errors import RequestError
 #: Emulators by the name of the driver that reads them.
 EMULATORS: Final[dict[str, str]] = {
     "openbci.cyton": "drivers.emulators.cyton:CytonEmulator",
+    "qualisys.qtm": "drivers.emulators.qtm:QtmEmulator",
 }
 
 
