@@ -21,6 +21,9 @@ BUILT_IN: Final[dict[str, str]] = {
     "replay.csv": "drivers.replay.csv_file:ReplayCsv",
     "replay.xdf": "drivers.replay.xdf_file:ReplayXdf",
     "replay.video": "drivers.replay.video_file:ReplayVideo",
+    "records.serial": "drivers.records.links:SerialRecords",
+    "records.tcp": "drivers.records.links:TcpRecords",
+    "records.udp": "drivers.records.links:UdpRecords",
     "zephyr.bioharness": "drivers.zephyr.bioharness:BioHarness",
 }
 
