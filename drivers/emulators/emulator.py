@@ -32,6 +32,11 @@ class Emulator(Protocol):
 
     def __init__(self, config: EmulatorConfig, stage: Stage) -> None: ...
 
+    @classmethod
+    def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the config keys that make the emulator serve where a rig's ``[[device]]`` with ``options`` looks."""
+        ...
+
     def open(self) -> None:
         """Bind the address. Raises DeviceError."""
 
