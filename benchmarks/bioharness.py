@@ -20,7 +20,7 @@ from drivers.zephyr.bioharness_codec import ECG, PacketReader, encode, samples_o
 
 def strap(pipe: Connection) -> None:
     """Serve a strap until told to stop; in a process of its own, so that its work is not counted."""
-    emulator = BioHarnessEmulator(BioHarnessEmulatorConfig(where=0), Stage(StageConfig(), LslClock().now_s()))
+    emulator = BioHarnessEmulator(BioHarnessEmulatorConfig(port=0), Stage(StageConfig(), LslClock().now_s()))
     with serving(emulator) as reached:
         pipe.send(reached["port"])
         pipe.recv()

@@ -6,7 +6,6 @@ import struct
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, Final, Literal
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from drivers.emulators.emulator import EmulatorConfig
-from drivers.emulators.serial_end import SerialEnd
+from drivers.emulators.serial_end import end_of, line_at
 from drivers.emulators.stage import Stage
 from drivers.host_clock import LslClock
 from drivers.zephyr import bioharness_codec as wire
@@ -39,7 +38,7 @@ _MIDDLE: Final = 512
 class BioHarnessEmulatorConfig(EmulatorConfig):
     """The strap, its line, and what goes wrong with it."""
 
-    where: int | Path | None = Field(None, description="TCP port, path of a pty, or a nameless pty if not given.")
+    port: int | str | None = Field(None, description="TCP port, path of a pty, or a nameless pty if not given.")
     serial: str = Field("BHT012345", description="Its serial number.")
     calendar: datetime = Field(datetime(2026, 11, 22, 10), description="Date and time that its clock begins at.")  # noqa: DTZ001 - it knows no zone
     dated: bool = Field(default=True, description="Whether its date was ever set.")
@@ -73,12 +72,17 @@ class BioHarnessEmulator:
         self.config = config
         self._stage = stage
         self._clock = LslClock()
-        self.line = SerialEnd(config.where)
+        self.line = line_at(config.port)
         self._start_s = float("nan")
         self.sent = dict.fromkeys(wire.WAVEFORMS, 0)
         self._all_sent = 0
         self._on: set[int] = set()
         self._wave = _Wave(stage)
+
+    @classmethod
+    def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the config that serves where a rig looks for the strap."""
+        return {"port": end_of(str(options["port"]))}
 
     def open(self) -> None:
         """Make the line; switched on the first time. Raises DeviceError."""

@@ -15,6 +15,9 @@ from lab.errors import RequestError
 
 #: Emulators by the name of the driver that reads them.
 EMULATORS: Final[dict[str, str]] = {
+    "records.serial": "drivers.emulators.records:SerialRecordsEmulator",
+    "records.tcp": "drivers.emulators.records:TcpRecordsEmulator",
+    "records.udp": "drivers.emulators.records:UdpRecordsEmulator",
     "zephyr.bioharness": "drivers.emulators.bioharness:BioHarnessEmulator",
 }
 

@@ -101,7 +101,7 @@ class BinaryRecords:
         return len(rows) == 2 * self._length and bool(self._hold(rows.reshape(2, self._length)).all())
 
     def _next_pair(self, held: Bytes, at: int) -> int:
-        """Return where, from ``at`` on, two records stand; if nowhere, the first place of which that is not clear yet."""
+        """Return where two records stand, from ``at`` on; if nowhere, the first place that is not clear yet."""
         last = len(held) - 2 * self._length
         windows = np.lib.stride_tricks.sliding_window_view(held[at:], self._length)
         maybe = np.flatnonzero((windows[:, : len(self._sync)] == self._sync).all(axis=1))

@@ -253,7 +253,7 @@ def test_an_unknown_driver_names_those_there_are() -> None:
 
 #: Options of a rig beside those that reach the emulator, and the emulator's own, by driver.
 ON_A_WIRE: dict[str, tuple[dict[str, object], dict[str, object]]] = {
-    "zephyr.bioharness": ({"signals": ["rates", "ecg"]}, {"where": 0}),
+    "zephyr.bioharness": ({"signals": ["rates", "ecg"]}, {"port": 0}),
 }
 
 

@@ -26,9 +26,9 @@ from lab.streams import Chunk
 LINES = [0] if sys.platform == "win32" else [0, None]
 
 
-def strap(where: int | None = 0, **faults: Any) -> BioHarnessEmulator:
+def strap(port: int | None = 0, **faults: Any) -> BioHarnessEmulator:
     stage = Stage(StageConfig(repetitions=3), LslClock().now_s())
-    return BioHarnessEmulator(BioHarnessEmulatorConfig(where=where, **faults), stage)
+    return BioHarnessEmulator(BioHarnessEmulatorConfig(port=port, **faults), stage)
 
 
 def driver_of(port: str, **options: Any) -> BioHarness:
