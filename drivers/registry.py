@@ -23,6 +23,10 @@ BUILT_IN: Final[dict[str, str]] = {
     "replay.xdf": "drivers.replay.xdf_file:ReplayXdf",
     "replay.video": "drivers.replay.video_file:ReplayVideo",
     "openbci.cyton": "drivers.openbci.cyton:Cyton",
+    "records.serial": "drivers.records.links:SerialRecords",
+    "records.tcp": "drivers.records.links:TcpRecords",
+    "records.udp": "drivers.records.links:UdpRecords",
+    "zephyr.bioharness": "drivers.zephyr.bioharness:BioHarness",
 }
 
 

@@ -17,6 +17,10 @@ from lab.errors import RequestError
 EMULATORS: Final[dict[str, str]] = {
     "openbci.cyton": "drivers.emulators.cyton:CytonEmulator",
     "qualisys.qtm": "drivers.emulators.qtm:QtmEmulator",
+    "records.serial": "drivers.emulators.records:SerialRecordsEmulator",
+    "records.tcp": "drivers.emulators.records:TcpRecordsEmulator",
+    "records.udp": "drivers.emulators.records:UdpRecordsEmulator",
+    "zephyr.bioharness": "drivers.emulators.bioharness:BioHarnessEmulator",
 }
 
 
