@@ -1,4 +1,4 @@
-"""A Cyton with its dongle: the board samples the virtual athlete by a clock of its own, and the way to here may fail."""
+"""A Cyton with its dongle: the board samples the virtual athlete by a clock of its own; the way to here may fail."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class CytonEmulatorConfig(EmulatorConfig):
     rate_hz: float = Field(250.0, ge=10, le=100_000, description="Packets a second by an exact clock; a board has 250.")
     drift_ppm: float = Field(40.0, ge=-50_000, le=50_000, description="How much the board's clock runs fast, in ppm.")
     on_for_s: float = Field(77.0, ge=0, le=1e8, description="How long the board has been on: what its clock says.")
-    no_board: bool = Field(False, description="Whether the dongle hears no board.")
+    no_board: bool = Field(default=False, description="Whether the dongle hears no board.")
     lose_every: int = Field(0, ge=0, description="Every so many packets one is lost on the radio; 0 for none.")
     cut_every: int = Field(0, ge=0, description="Every so many packets one comes short of some bytes; 0 for none.")
     flip_every: int = Field(0, ge=0, description="Every so many packets one comes with its stop byte flipped; 0: none.")
-    keep_sent: bool = Field(False, description="Whether to keep what was sent, for tests.")
+    keep_sent: bool = Field(default=False, description="Whether to keep what was sent, for tests.")
 
     @model_validator(mode="after")
     def _one_line(self) -> CytonEmulatorConfig:
@@ -75,9 +75,7 @@ class CytonEmulator:
     def _new_board(self) -> Board:
         rate = 1 + self._settings.drift_ppm * 1e-6
         on_s = self._clock.now_s() - self._settings.on_for_s
-        return Board(
-            self._stage, self._settings.channels, self._settings.firmware, rate, on_s, self._settings.rate_hz
-        )
+        return Board(self._stage, self._settings.channels, self._settings.firmware, rate, on_s, self._settings.rate_hz)
 
     def open(self) -> None:
         """Make the line, and load what the signal needs. Raises DeviceError."""
@@ -113,7 +111,7 @@ class CytonEmulator:
         self._plug(out=True)
 
     def plug_in(self) -> None:
-        """Plug the dongle in again; a nameless pseudo-terminal may have another name then, which ``rig_options`` tells."""
+        """Plug the dongle in again; a nameless pseudo-terminal may have another name then: see ``rig_options``."""
         self._plug(out=False)
 
     def _plug(self, *, out: bool) -> None:
@@ -152,7 +150,7 @@ class CytonEmulator:
         if not board.streaming:
             return
         now_s = self._clock.now_s()
-        burst = []
+        burst: list[bytes] = []
         while board.sample_s(board.sample) <= now_s and len(burst) < 1000:
             sample = board.sample
             packet, values_uv = board.next_packet()
@@ -167,7 +165,8 @@ class CytonEmulator:
         settings = self._settings
         self._packets += 1
         turn = self._packets
-        if not (self.radio.is_set() and not self._unplugged) or (settings.lose_every and turn % settings.lose_every == 0):
+        away = self._unplugged or not self.radio.is_set()
+        if away or (settings.lose_every and turn % settings.lose_every == 0):
             return b"", "lost"
         if settings.cut_every and turn % settings.cut_every == 0:
             at = 1 + turn // settings.cut_every * 7 % 31

@@ -184,7 +184,9 @@ def test_commands_for_channels() -> None:
 
 
 def test_banners() -> None:
-    plain = banner_of("OpenBCI V3 8-16 channel\nOn Board ADS1299 Device ID: 0x3E\nLIS3DH Device ID: 0x33\nFirmware: v3.1.2\n")
+    plain = banner_of(
+        "OpenBCI V3 8-16 channel\nOn Board ADS1299 Device ID: 0x3E\nLIS3DH Device ID: 0x33\nFirmware: v3.1.2\n"
+    )
     assert plain is not None
     assert (plain.firmware, plain.firmware_name, plain.board_id) == ((3, 1, 2), "v3.1.2", "3E")
     assert not plain.has_daisy
