@@ -47,7 +47,7 @@ def serve(path: Path, fast: bool, ready: Event, stop: Event) -> None:
     if fast:
         _serve_fast(path, stage, ready, stop)
         return
-    emulator = CytonEmulator(CytonEmulatorConfig(path=path), stage)
+    emulator = CytonEmulator(CytonEmulatorConfig(port=str(path)), stage)
     emulator.open()
     ending = threading.Event()
     threading.Thread(target=lambda: (stop.wait(), ending.set()), daemon=True).start()

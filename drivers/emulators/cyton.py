@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from drivers.emulators.cyton_board import Board
 from drivers.emulators.emulator import EmulatorConfig
-from drivers.emulators.serial_end import SerialEnd
+from drivers.emulators.serial_end import end_of, line_at
 from drivers.emulators.stage import Stage
 from drivers.host_clock import LslClock
+from drivers.links.usb_port import BY_SERIAL
+from lab.errors import RequestError
 
 _RADIO_STATE: Final = b"\xf0\x07"
 _NO_BOARD: Final = b"Failure: Communications timeout - Device failed to poll Host$$$"
@@ -24,10 +25,9 @@ _PLUG_S: Final = 5.0
 class CytonEmulatorConfig(EmulatorConfig):
     """A Cyton on a line of this computer, and what is wrong with it."""
 
-    tcp_port: int | None = Field(
-        None, ge=0, le=65535, description="Serve the line on this TCP port, 0 for any; a pseudo-terminal if not given."
+    port: Annotated[int, Field(ge=0, le=65535)] | str | None = Field(
+        None, description="TCP port, 0 for any, or path of the line; a nameless pseudo-terminal if not given."
     )
-    path: Path | None = Field(None, description="What the pseudo-terminal is called; its own name if not given.")
     channels: Literal[8, 16] = Field(8, description="8, or 16 for a board with a Daisy.")
     firmware: str = Field("v3.1.2", pattern=r"^v\d+\.\d+\.\d+$", description="What the board says of its firmware.")
     rate_hz: float = Field(250.0, ge=10, le=100_000, description="Packets a second by an exact clock; a board has 250.")
@@ -39,17 +39,11 @@ class CytonEmulatorConfig(EmulatorConfig):
     flip_every: int = Field(0, ge=0, description="Every so many packets one comes with its stop byte flipped; 0: none.")
     keep_sent: bool = Field(default=False, description="Whether to keep what was sent, for tests.")
 
-    @model_validator(mode="after")
-    def _one_line(self) -> CytonEmulatorConfig:
-        if self.tcp_port is not None and self.path is not None:
-            raise ValueError("give either 'tcp_port' or 'path'")
-        return self
-
 
 class CytonEmulator:
-    """Serves one computer at a time. ``radio`` may be cleared and set, and the plug pulled, from another thread.
+    """Serves one computer at a time.
 
-    ``sent`` are, where kept, the samples that the board took: how often it had begun to stream, the sample's number
+    ``radio`` may be cleared and set, and the plug pulled, from another thread. ``sent`` are, where kept, the samples that the board took: how often it had begun to stream, the sample's number
     from then on, its host time, its microvolts (8,), and what became of its packet: sent, lost, cut or flipped.
     """
 
@@ -60,7 +54,7 @@ class CytonEmulator:
         self._settings = config
         self._stage = stage
         self._clock = LslClock()
-        self._end = SerialEnd(config.tcp_port if config.tcp_port is not None else config.path)
+        self._end = line_at(config.port)
         self.radio = threading.Event()
         self._unplugged = False
         self._change = threading.Event()
@@ -76,6 +70,14 @@ class CytonEmulator:
         rate = 1 + self._settings.drift_ppm * 1e-6
         on_s = self._clock.now_s() - self._settings.on_for_s
         return Board(self._stage, self._settings.channels, self._settings.firmware, rate, on_s, self._settings.rate_hz)
+
+    @classmethod
+    def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the config that serves where a rig looks for the dongle. Raises RequestError for a USB port."""
+        port = str(options["port"])
+        if port.startswith(BY_SERIAL):
+            raise RequestError(f"nothing here can be plugged in as {port}; name a path or socket://127.0.0.1:PORT")
+        return {"port": end_of(port)}
 
     def open(self) -> None:
         """Make the line, and load what the signal needs. Raises DeviceError."""

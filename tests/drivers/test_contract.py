@@ -338,6 +338,8 @@ def test_drivers_of_real_devices_keep_the_contract(name: str) -> None:
         finally:
             made.close()
             made.close()
+
+
 # -- drivers of a wire: each with its emulator at the other end ------------------------------------------------------
 
 #: Options of a rig beside those that reach the emulator, and the emulator's own, by driver.

@@ -42,7 +42,7 @@ class Bench:
 @contextmanager
 def bench(line: str = "tcp", **emulator: Any) -> Iterator[Bench]:
     """Serve an emulated Cyton while the block runs."""
-    config = CytonEmulatorConfig(tcp_port=0 if line == "tcp" else None, keep_sent=True, **emulator)
+    config = CytonEmulatorConfig(port=0 if line == "tcp" else None, keep_sent=True, **emulator)
     made = CytonEmulator(config, Stage(StageConfig(), LslClock().now_s()))
     with serving(made) as options:
         yield Bench(made, options)
