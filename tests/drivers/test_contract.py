@@ -1,10 +1,9 @@
-"""The contract every registered driver keeps, simulated, replayed or real."""
+"""The contract every driver that plays by itself keeps; test_wired_contract.py has the others."""
 
 from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,12 +13,10 @@ import simplejpeg
 from pydantic import ValidationError
 
 from drivers.driver import Driver, EndOfStream, TakeStart
-from drivers.emulators.emulator import find_emulator, serving
-from drivers.emulators.stage import Stage, StageConfig
-from drivers.host_clock import LslClock, VirtualClock
+from drivers.host_clock import VirtualClock
 from drivers.registry import BUILT_IN, driver_names, find_driver
 from lab.errors import DeviceError, RigError
-from lab.streams import CLOCK_LABELS, COUNTER_LABEL, FRAME_LABELS, Channel, Chunk, Frame, StreamSpec, VideoFormat
+from lab.streams import CLOCK_LABELS, COUNTER_LABEL, FRAME_LABELS, Channel, Chunk, Frame, VideoFormat
 from storage.xdf_header import build_header
 from storage.xdf_writer import XdfWriter
 
@@ -114,26 +111,10 @@ OPTIONS: dict[str, Callable[[Path], dict[str, object]]] = {
     },
     "replay.xdf": lambda folder: {"file": str(_xdf(folder))},
     "replay.video": lambda folder: {"file": str(_video(folder))},
-    "openbci.cyton": lambda folder: {"port": "socket://127.0.0.1:1"},
-}
-
-#: Drivers that play by a clock of ours; the others read what an emulator sends, below.
-PLAYED = sorted(name for name in BUILT_IN if name.startswith(("simulated.", "replay.")))
-
-#: Devices that play when they are told to; those on a wire run by themselves, and are tried against their emulators.
-PLAYED = sorted(name for name in BUILT_IN if name.startswith(("simulated.", "replay.")))
-WIRED = sorted(set(BUILT_IN) - set(PLAYED))
-#: What else a rig says of a device on a wire.
-WIRED_OPTIONS: dict[str, dict[str, object]] = {
-    "qualisys.qtm": {"components": ["markers", "skeleton", "analog"]},
 }
 
 
-#: Drivers that play by themselves; those of a wire need its other end, below.
-PLAYED = sorted(name for name in BUILT_IN if name.startswith(("simulated.", "replay.")))
-
-
-@pytest.fixture(params=PLAYED)
+@pytest.fixture(params=sorted(OPTIONS))
 def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
     kind = find_driver(request.param)
     made = kind(kind.Config.model_validate(OPTIONS[request.param](tmp_path)), VirtualClock(T0_S - 5))
@@ -141,60 +122,17 @@ def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
     made.close()
 
 
-@pytest.fixture(params=WIRED)
-def wired(request: pytest.FixtureRequest) -> Iterator[Driver]:
-    clock = LslClock()
-    kind, emulated = find_driver(request.param), find_emulator(request.param)
-    emulator = emulated(emulated.Config(), Stage(StageConfig(repetitions=1), clock.now_s()))
-    with serving(emulator) as reach:
-        made = kind(kind.Config.model_validate({**reach, **WIRED_OPTIONS[request.param]}), clock)
-        try:
-            yield made
-        finally:
-            made.close()
-
-
 def test_every_registered_driver_is_tried_here() -> None:
-    assert set(OPTIONS) | set(WIRED_OPTIONS) == set(BUILT_IN) == set(driver_names())
+    assert set(OPTIONS) == set(BUILT_IN) == set(driver_names())
 
 
-def test_a_wired_device_sends_what_it_announced_and_counts(wired: Driver) -> None:
-    threads = set(threading.enumerate())
-    wired.close()
-    wired.open()
-    specs = {spec.name: spec for spec in wired.streams()}
-    check_metadata(tuple(specs.values()))
-    wired.start(TakeStart("device", LslClock().now_s()))
-    seen: dict[str, int] = {}
-    last_arrival_s, deadline_s = -np.inf, time.monotonic() + 30
-    while set(seen) != set(specs) or sum(seen.values()) < 100:
-        assert time.monotonic() < deadline_s, f"only {seen} came of {sorted(specs)}"
-        piece = wired.read()
-        if piece is None:
-            continue
-        assert isinstance(piece, Chunk)
-        spec = specs[piece.stream]
-        assert piece.arrival_s >= last_arrival_s
-        last_arrival_s = piece.arrival_s
-        assert piece.values.shape == (len(piece.counters), len(spec.channels))
-        assert piece.counters.dtype == np.int64
-        assert piece.values.dtype == {"float32": np.float32, "double64": np.float64, "string": object}[spec.format]
-        assert (np.diff(piece.counters) > 0).all()
-        seen[piece.stream] = seen.get(piece.stream, 0) + len(piece.counters)
-    wired.close()
-    wired.close()
-    assert set(threading.enumerate()) == threads
-    assert set(OPTIONS) | set(ON_A_WIRE) == set(BUILT_IN) == set(driver_names())
-
-
-@pytest.mark.parametrize("name", PLAYED)
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
 def test_configs_are_frozen_closed_and_described(name: str, tmp_path: Path) -> None:
     config_class = find_driver(name).Config
     assert all(field.description for field in config_class.model_fields.values())
-    options = OPTIONS[name](tmp_path) if name in OPTIONS else WIRED_OPTIONS[name]
-    config = config_class.model_validate(options)
+    config = config_class.model_validate(OPTIONS[name](tmp_path))
     with pytest.raises(ValidationError):
-        config_class.model_validate({**options, "no_such_option": 1})
+        config_class.model_validate({**OPTIONS[name](tmp_path), "no_such_option": 1})
     with pytest.raises(ValidationError):
         setattr(config, next(iter(config_class.model_fields)), None)
     assert config_class.model_validate(config.model_dump()) == config
@@ -202,16 +140,7 @@ def test_configs_are_frozen_closed_and_described(name: str, tmp_path: Path) -> N
 
 def test_metadata_is_complete(driver: Driver) -> None:
     driver.open()
-    assert_metadata_is_complete(driver)
-
-
-def assert_metadata_is_complete(driver: Driver) -> None:
     specs = driver.streams()
-    check_metadata(driver.streams())
-    assert driver.streams() == driver.streams()
-
-
-def check_metadata(specs: tuple[StreamSpec, ...]) -> None:
     assert specs
     assert len({spec.name for spec in specs}) == len(specs)
     for spec in specs:
@@ -228,16 +157,13 @@ def check_metadata(specs: tuple[StreamSpec, ...]) -> None:
             assert min(spec.video.width, spec.video.height) > 0
         else:
             assert all(channel.unit and channel.type for channel in spec.channels)
+    assert driver.streams() == specs
 
 
 def test_pieces_fit_what_was_announced_and_counters_advance(driver: Driver) -> None:
     driver.open()
-    assert_pieces_fit(driver, T0_S)
-
-
-def assert_pieces_fit(driver: Driver, t0_s: float) -> None:
     specs = {spec.name: spec for spec in driver.streams()}
-    driver.start(TakeStart("device", t0_s))
+    driver.start(TakeStart("device", T0_S))
     last: dict[str, int] = {}
     last_arrival_s = -np.inf
     seen = 0
@@ -248,7 +174,7 @@ def assert_pieces_fit(driver: Driver, t0_s: float) -> None:
                 continue
             seen += 1
             spec = specs[piece.stream]
-            assert piece.arrival_s >= max(last_arrival_s, t0_s)
+            assert piece.arrival_s >= max(last_arrival_s, T0_S)
             last_arrival_s = piece.arrival_s
             if isinstance(piece, Frame):
                 assert spec.video is not None
@@ -315,97 +241,3 @@ def test_an_unknown_driver_names_those_there_are() -> None:
     with pytest.raises(RigError) as caught:
         find_driver("vendor.nothing")
     assert all(name in str(caught.value) for name in itertools.islice(BUILT_IN, 3))
-
-
-#: What an emulator is told, by the driver that reads it.
-EMULATED: dict[str, dict[str, object]] = {
-    "openbci.cyton": {"tcp_port": 0},
-}
-
-
-@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - set(PLAYED)))
-def test_drivers_of_real_devices_keep_the_contract(name: str) -> None:
-    threads = set(threading.enumerate())
-    clock, kind, emulator = LslClock(), find_driver(name), find_emulator(name)
-    with serving(emulator(emulator.Config.model_validate(EMULATED[name]), Stage(StageConfig(), 0.0))) as options:
-        made = kind(kind.Config.model_validate(options), clock)
-        made.close()
-        t0_s = clock.now_s()
-        made.open()
-        try:
-            assert_metadata_is_complete(made)
-            assert_pieces_fit(made, t0_s)
-        finally:
-            made.close()
-            made.close()
-
-
-# -- drivers of a wire: each with its emulator at the other end ------------------------------------------------------
-
-#: Options of a rig beside those that reach the emulator, and the emulator's own, by driver.
-ON_A_WIRE: dict[str, tuple[dict[str, object], dict[str, object]]] = {
-    "zephyr.bioharness": ({"signals": ["rates", "ecg"]}, {"port": 0}),
-}
-
-
-@pytest.fixture(params=sorted(ON_A_WIRE))
-def wired(request: pytest.FixtureRequest) -> Iterator[tuple[type[Driver], dict[str, object]]]:
-    """A driver's class and what a rig says of the emulated device that is being served."""
-    options, emulated = ON_A_WIRE[request.param]
-    emulator = find_emulator(request.param)
-    stage = Stage(StageConfig(repetitions=1), LslClock().now_s())
-    with serving(emulator(emulator.Config.model_validate(emulated), stage)) as reached:
-        yield find_driver(request.param), {**options, **reached}
-
-
-def test_a_wires_config_is_frozen_closed_and_described(wired: tuple[type[Driver], dict[str, object]]) -> None:
-    kind, options = wired
-    assert all(field.description for field in kind.Config.model_fields.values())
-    config = kind.Config.model_validate(options)
-    with pytest.raises(ValidationError):
-        kind.Config.model_validate({**options, "no_such_option": 1})
-    with pytest.raises(ValidationError):
-        setattr(config, next(iter(kind.Config.model_fields)), None)
-    assert kind.Config.model_validate(config.model_dump(mode="json")) == config
-
-
-def test_a_wire_sends_what_was_announced_and_counters_advance(wired: tuple[type[Driver], dict[str, object]]) -> None:
-    kind, options = wired
-    threads = set(threading.enumerate())
-    made = kind(kind.Config.model_validate(options), LslClock())
-    made.close()
-    made.open()
-    specs = {spec.name: spec for spec in made.streams()}
-    assert tuple(specs.values()) == made.streams()
-    for spec in specs.values():
-        labels = [channel.label for channel in spec.channels]
-        assert spec.content_type
-        assert spec.rate_hz > 0
-        assert len(set(labels)) == len(labels)
-        assert COUNTER_LABEL not in labels
-        assert all(channel.unit and channel.type for channel in spec.channels)
-    last: dict[str, int] = {}
-    last_arrival_s = -np.inf
-    for _ in range(2):
-        made.start(TakeStart("device", LslClock().now_s()))
-        seen = set()
-        for _ in range(200):
-            piece = made.read()
-            if piece is None:
-                continue
-            assert isinstance(piece, Chunk)
-            spec = specs[piece.stream]
-            assert piece.values.shape == (len(piece.counters), len(spec.channels))
-            assert piece.values.dtype == {"float32": np.float32, "double64": np.float64}[spec.format]
-            assert piece.counters.dtype == np.int64
-            assert (np.diff(piece.counters) > 0).all()
-            assert piece.counters[0] > last.get(piece.stream, -1)
-            assert piece.arrival_s >= last_arrival_s
-            last[piece.stream], last_arrival_s = int(piece.counters[-1]), piece.arrival_s
-            seen.add(piece.stream)
-            if seen == set(specs):
-                break
-        assert seen == set(specs)
-    made.close()
-    made.close()
-    assert set(threading.enumerate()) == threads
