@@ -1,18 +1,19 @@
-"""A Cyton with its dongle: the board samples the virtual athlete by a clock of its own, and the way to here may fail."""
+"""A Cyton with its dongle: the board samples the virtual athlete by a clock of its own; the way to here may fail."""
 
 from __future__ import annotations
 
 import threading
-from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from drivers.emulators.cyton_board import Board
 from drivers.emulators.emulator import EmulatorConfig
-from drivers.emulators.serial_end import SerialEnd
+from drivers.emulators.serial_end import end_of, line_at
 from drivers.emulators.stage import Stage
 from drivers.host_clock import LslClock
+from drivers.links.usb_port import BY_SERIAL
+from lab.errors import RequestError
 
 _RADIO_STATE: Final = b"\xf0\x07"
 _NO_BOARD: Final = b"Failure: Communications timeout - Device failed to poll Host$$$"
@@ -24,32 +25,25 @@ _PLUG_S: Final = 5.0
 class CytonEmulatorConfig(EmulatorConfig):
     """A Cyton on a line of this computer, and what is wrong with it."""
 
-    tcp_port: int | None = Field(
-        None, ge=0, le=65535, description="Serve the line on this TCP port, 0 for any; a pseudo-terminal if not given."
+    port: Annotated[int, Field(ge=0, le=65535)] | str | None = Field(
+        None, description="TCP port, 0 for any, or path of the line; a nameless pseudo-terminal if not given."
     )
-    path: Path | None = Field(None, description="What the pseudo-terminal is called; its own name if not given.")
     channels: Literal[8, 16] = Field(8, description="8, or 16 for a board with a Daisy.")
     firmware: str = Field("v3.1.2", pattern=r"^v\d+\.\d+\.\d+$", description="What the board says of its firmware.")
     rate_hz: float = Field(250.0, ge=10, le=100_000, description="Packets a second by an exact clock; a board has 250.")
     drift_ppm: float = Field(40.0, ge=-50_000, le=50_000, description="How much the board's clock runs fast, in ppm.")
     on_for_s: float = Field(77.0, ge=0, le=1e8, description="How long the board has been on: what its clock says.")
-    no_board: bool = Field(False, description="Whether the dongle hears no board.")
+    no_board: bool = Field(default=False, description="Whether the dongle hears no board.")
     lose_every: int = Field(0, ge=0, description="Every so many packets one is lost on the radio; 0 for none.")
     cut_every: int = Field(0, ge=0, description="Every so many packets one comes short of some bytes; 0 for none.")
     flip_every: int = Field(0, ge=0, description="Every so many packets one comes with its stop byte flipped; 0: none.")
-    keep_sent: bool = Field(False, description="Whether to keep what was sent, for tests.")
-
-    @model_validator(mode="after")
-    def _one_line(self) -> CytonEmulatorConfig:
-        if self.tcp_port is not None and self.path is not None:
-            raise ValueError("give either 'tcp_port' or 'path'")
-        return self
+    keep_sent: bool = Field(default=False, description="Whether to keep what was sent, for tests.")
 
 
 class CytonEmulator:
-    """Serves one computer at a time. ``radio`` may be cleared and set, and the plug pulled, from another thread.
+    """Serves one computer at a time.
 
-    ``sent`` are, where kept, the samples that the board took: how often it had begun to stream, the sample's number
+    ``radio`` may be cleared and set, and the plug pulled, from another thread. ``sent`` are, where kept, the samples that the board took: how often it had begun to stream, the sample's number
     from then on, its host time, its microvolts (8,), and what became of its packet: sent, lost, cut or flipped.
     """
 
@@ -60,7 +54,7 @@ class CytonEmulator:
         self._settings = config
         self._stage = stage
         self._clock = LslClock()
-        self._end = SerialEnd(config.tcp_port if config.tcp_port is not None else config.path)
+        self._end = line_at(config.port)
         self.radio = threading.Event()
         self._unplugged = False
         self._change = threading.Event()
@@ -75,9 +69,15 @@ class CytonEmulator:
     def _new_board(self) -> Board:
         rate = 1 + self._settings.drift_ppm * 1e-6
         on_s = self._clock.now_s() - self._settings.on_for_s
-        return Board(
-            self._stage, self._settings.channels, self._settings.firmware, rate, on_s, self._settings.rate_hz
-        )
+        return Board(self._stage, self._settings.channels, self._settings.firmware, rate, on_s, self._settings.rate_hz)
+
+    @classmethod
+    def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the config that serves where a rig looks for the dongle. Raises RequestError for a USB port."""
+        port = str(options["port"])
+        if port.startswith(BY_SERIAL):
+            raise RequestError(f"nothing here can be plugged in as {port}; name a path or socket://127.0.0.1:PORT")
+        return {"port": end_of(port)}
 
     def open(self) -> None:
         """Make the line, and load what the signal needs. Raises DeviceError."""
@@ -113,7 +113,7 @@ class CytonEmulator:
         self._plug(out=True)
 
     def plug_in(self) -> None:
-        """Plug the dongle in again; a nameless pseudo-terminal may have another name then, which ``rig_options`` tells."""
+        """Plug the dongle in again; a nameless pseudo-terminal may have another name then: see ``rig_options``."""
         self._plug(out=False)
 
     def _plug(self, *, out: bool) -> None:
@@ -152,7 +152,7 @@ class CytonEmulator:
         if not board.streaming:
             return
         now_s = self._clock.now_s()
-        burst = []
+        burst: list[bytes] = []
         while board.sample_s(board.sample) <= now_s and len(burst) < 1000:
             sample = board.sample
             packet, values_uv = board.next_packet()
@@ -167,7 +167,8 @@ class CytonEmulator:
         settings = self._settings
         self._packets += 1
         turn = self._packets
-        if not (self.radio.is_set() and not self._unplugged) or (settings.lose_every and turn % settings.lose_every == 0):
+        away = self._unplugged or not self.radio.is_set()
+        if away or (settings.lose_every and turn % settings.lose_every == 0):
             return b"", "lost"
         if settings.cut_every and turn % settings.cut_every == 0:
             at = 1 + turn // settings.cut_every * 7 % 31

@@ -32,7 +32,9 @@ class Board:
     ``rate_hz`` is what it would send by an exact crystal, 250 for a real one. Its amplifiers see the virtual athlete.
     """
 
-    def __init__(self, stage: Stage, channels: int, firmware: str, clock_rate: float, on_s: float, rate_hz: float) -> None:
+    def __init__(
+        self, stage: Stage, channels: int, firmware: str, clock_rate: float, on_s: float, rate_hz: float
+    ) -> None:
         self._stage = stage
         self._all = channels
         self._firmware = firmware
@@ -154,7 +156,7 @@ class Board:
     def next_packet(self) -> tuple[bytes, Float64]:
         """Return the next packet of the stream, and the microvolts (8,) in it by the converter's resolution."""
         if self.sample % _BLOCK == 0:
-            times_s = self.sample_s(self.sample) + self.period_s * np.arange(_BLOCK)
+            times_s = self.sample_s(self.sample) + np.arange(_BLOCK, dtype=np.float64) * self.period_s
             assert self._signal is not None
             self._block = self._signal.next_uv(self._stage.activation(times_s)[:, : self._all], times_s)
         scale_uv = np.array([microvolts_per_count(gain) for gain in self.gains])

@@ -81,15 +81,18 @@ class CytonConfig(DriverConfig):
         24, description="Gain of the amplifiers: 1, 2, 4, 6, 8, 12 or 24; one for all, or one a channel that is used."
     )
     bias: bool | tuple[bool, ...] = Field(
-        True, description="Whether channels take part in the bias drive; one for all, or one a channel that is used."
+        default=True,
+        description="Whether channels take part in the bias drive; one for all, or one a channel that is used.",
     )
     srb2: bool | tuple[bool, ...] = Field(
-        False, description="Whether N inputs are on the shared reference SRB2; false for a pair of electrodes each."
+        default=False,
+        description="Whether N inputs are on the shared reference SRB2; false for a pair of electrodes each.",
     )
-    srb1: bool = Field(False, description="Whether all P inputs are on the shared reference SRB1.")
-    accelerometer: bool = Field(True, description="Whether the board's acceleration is a stream as well.")
+    srb1: bool = Field(default=False, description="Whether all P inputs are on the shared reference SRB1.")
+    accelerometer: bool = Field(default=True, description="Whether the board's acceleration is a stream as well.")
     board_time: bool = Field(
-        False, description="Whether packets carry the board's millisecond clock, which tells the length of any gap."
+        default=False,
+        description="Whether packets carry the board's millisecond clock, which tells the length of any gap.",
     )
     stall_s: float = Field(
         5.0, ge=0.5, le=60, description="Seconds without a packet after which the board counts as lost."
@@ -208,10 +211,8 @@ class Cyton:
         self.remarks = ()
         if settings.accelerometer and settings.board_time and banner.firmware < _AXES_FIRMWARE:
             self._accelerates = False
-            self.remarks = (
-                f"the firmware {banner.firmware_name} of {self._name} sends no whole acceleration with its time; "
-                "there is no stream of it",
-            )
+            said = f"the firmware {banner.firmware_name} of {self._name} sends no whole acceleration with its time"
+            self.remarks = (f"{said}; there is no stream of it",)
         self.splitter = PacketSplitter()
         self._builder = SampleBuilder([wired.gain for wired in wiring], used)
         self._specs = self._described(banner, serial, wiring, used)
@@ -301,9 +302,7 @@ class Cyton:
 
     def _hand_on(self, stream: str, samples: Samples | None, arrival_s: float) -> None:
         if samples is not None:
-            self._pending.append(
-                Chunk(stream, samples.values, samples.counters, arrival_s, samples.device_time_s)
-            )
+            self._pending.append(Chunk(stream, samples.values, samples.counters, arrival_s, samples.device_time_s))
 
     def _stalled(self, silent_s: float) -> str:
         broken = f" ({self.splitter.skipped} bytes were no packets)" if self.splitter.skipped > 0 else ""

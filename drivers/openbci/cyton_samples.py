@@ -2,8 +2,8 @@
 
 With a Daisy the board halves its rate: each packet of an even number holds channels 9 to 16, the packet after it
 channels 1 to 8, each the board's mean of two conversions. Such two are one sample of 16 channels, as brainflow 5.23
-has it too; the upper eight are one conversion, 4 ms, earlier than the lower eight, and nothing is interpolated. A sample
-of which a half is lost is lost. So is the first of a stream: the board makes its upper half with what it had before.
+has it too; the upper eight are one conversion, 4 ms, earlier than the lower eight, and nothing is interpolated. A
+sample of which a half is lost is lost. So is the first of a stream: its upper half is made with what was before.
 """
 
 from __future__ import annotations

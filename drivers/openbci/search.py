@@ -34,7 +34,7 @@ def find_dongles(seconds: float) -> tuple[Found, ...]:
         wait_s = min(_MOST_S, deadline_s - clock.now_s())
         remark = _radio(port, wait_s, clock) if wait_s >= _LEAST_S else "it was not asked whether it hears a board"
         what = f"OpenBCI dongle {port.serial} on {port.port}"
-        found.append(Found("openbci.cyton", what, {"port": f"{BY_SERIAL}{port.serial}"}, remark))
+        found.append(Found("openbci.cyton", what, {"port": f"{BY_SERIAL}{port.serial}"}, remark, port.port))
     return tuple(found)
 
 

@@ -41,7 +41,7 @@ WORST_S = 0.01
 
 def emulated(folder: Path, channels: int = 8) -> CytonEmulator:
     config = CytonEmulatorConfig(
-        path=folder / "cyton", channels=channels, drift_ppm=DRIFT_PPM, lose_every=LOSE_EVERY, keep_sent=True
+        port=str(folder / "cyton"), channels=channels, drift_ppm=DRIFT_PPM, lose_every=LOSE_EVERY, keep_sent=True
     )
     return CytonEmulator(config, Stage(StageConfig(), LslClock().now_s()))
 

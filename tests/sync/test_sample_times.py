@@ -370,7 +370,7 @@ def test_turns_that_nobody_saw_are_told_in_a_short_take_too(seconds, drift):
 
 @pytest.mark.parametrize("ahead", [-60, -20, -8, 8, 20, 60, 128])
 def test_a_device_that_began_anew_near_whole_turns_is_not_one_that_went_on(ahead):
-    """Unplugged for five turns of its 8-bit count, it comes back at another count, which is nearly where it would be."""
+    """Unplugged for five turns of its 8-bit count, it comes back at a count that is nearly where it would be."""
     made = made_stream(
         5, rate_hz=250.0, modulus=256, seconds=30.0, chunk=2, jitter_s=0.004, drift=3e-3, lost=[(3000, 4280)]
     )

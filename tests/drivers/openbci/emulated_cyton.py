@@ -34,7 +34,7 @@ class Bench:
         return Cyton(CytonConfig.model_validate({**self.options, **options}), self.clock)
 
     def sent(self, life: int | None = None) -> dict[int, tuple[float, npt.NDArray[np.float64], str]]:
-        """Return host time, microvolts and fate of what one life of the stream sent, by number; the last if not told."""
+        """Return host time, microvolts and fate of what a life of the stream, or the last, sent, by number."""
         life = self.emulator.lives if life is None else life
         return {number: (at_s, uv, fate) for n, number, at_s, uv, fate in list(self.emulator.sent) if n == life}
 
@@ -42,7 +42,7 @@ class Bench:
 @contextmanager
 def bench(line: str = "tcp", **emulator: Any) -> Iterator[Bench]:
     """Serve an emulated Cyton while the block runs."""
-    config = CytonEmulatorConfig(tcp_port=0 if line == "tcp" else None, keep_sent=True, **emulator)
+    config = CytonEmulatorConfig(port=0 if line == "tcp" else None, keep_sent=True, **emulator)
     made = CytonEmulator(config, Stage(StageConfig(), LslClock().now_s()))
     with serving(made) as options:
         yield Bench(made, options)

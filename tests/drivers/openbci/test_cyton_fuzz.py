@@ -1,4 +1,4 @@
-"""The Cyton's packets on a line that cuts, flips, drops and adds: a damaged packet is lost alone, nothing is made up."""
+"""The Cyton's packets on a line that cuts, flips and adds: a damaged packet is lost alone, nothing is made up."""
 
 from __future__ import annotations
 
