@@ -131,13 +131,15 @@ class RtCodec:
     """Packets of a TCP connection, whatever pieces it comes in.
 
     After something that is no packet, the next that is whole and right in itself is looked for. ``skipped_bytes`` is
-    what was passed over, ``damaged`` how often.
+    what was passed over, ``damaged`` how often. A wrong size is waited for up to ``longest_packet`` bytes at most.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest_packet: int = LONGEST_PACKET) -> None:
+        self._longest_packet = longest_packet
         self._buffer = b""
         self._found = True
         self._longest = 0
+        self._looked = 0
         self.skipped_bytes = 0
         self.damaged = 0
 
@@ -153,7 +155,7 @@ class RtCodec:
             if len(buffer) - at < _HEADER.size:
                 break
             size, kind = _HEADER.unpack_from(buffer, at)
-            longest = LONGEST_PACKET if self._found else max(_LONGEST_FOUND, 2 * self._longest)
+            longest = self._longest_packet if self._found else max(_LONGEST_FOUND, 2 * self._longest)
             kinds = _KINDS if self._found else _SURE_KINDS
             if not _HEADER.size <= size <= longest or kind not in kinds or self._absurd(buffer, at, size, kind):
                 at = self._skip(at)
@@ -168,7 +170,9 @@ class RtCodec:
             self._found = True
             self._longest = max(self._longest, size)
             at += size
+            self._looked = 0
         self._buffer = buffer[at:]
+        self._looked = max(0, self._looked - at)
         return packets
 
     def _skip(self, at: int) -> int:
@@ -176,6 +180,7 @@ class RtCodec:
         self.damaged += self._found
         self._found = False
         self.skipped_bytes += 1
+        self._looked = 0
         return at + 1
 
     def _next_header(self, buffer: bytes, at: int) -> int:
@@ -185,19 +190,34 @@ class RtCodec:
         self.skipped_bytes += there - at
         return there
 
-    @staticmethod
-    def _absurd(buffer: bytes, at: int, size: int, kind: int) -> bool:
-        """Tell from what is there already that a packet can only be wrong: nobody waits for four megabytes of it."""
+    def _absurd(self, buffer: bytes, at: int, size: int, kind: int) -> bool:
+        """Tell from what is there already that a packet can only be wrong: nobody waits for eight megabytes of it."""
         if kind in {ERROR, COMMAND}:
             return size > _HEADER.size + _LONGEST_TEXT + 1
         if kind in {EVENT, NO_MORE_DATA}:
             return size != _HEADER.size + (kind == EVENT)
-        begin = _HEADER.size + _DATA.size
-        if kind == DATA and len(buffer) - at >= begin:
-            (count,) = struct.unpack_from("<I", buffer, at + begin - 4)
-            if count > _MOST_COMPONENTS or size < begin + count * _HEADER.size:
-                return True
-            if count and len(buffer) - at >= begin + _HEADER.size:
-                (first,) = struct.unpack_from("<I", buffer, at + begin)
-                return bool(first < _HEADER.size or first > size - begin or (count == 1 and first != size - begin))
+        if kind == XML:
+            begin = max(at + _HEADER.size, self._looked)  # each byte is looked at once
+            self._looked = min(len(buffer), at + size - 1)
+            return _CONTROL.search(buffer, begin, self._looked) is not None
+        return kind == DATA and _absurd_frame(buffer, at, at + size)
+
+
+def _absurd_frame(buffer: bytes, at: int, end: int) -> bool:
+    """Tell whether the components that are there already do not lead to the packet's end."""
+    place = at + _HEADER.size + _DATA.size
+    if place > end:
+        return True
+    if place > len(buffer):
         return False
+    (count,) = struct.unpack_from("<I", buffer, place - 4)
+    if count > _MOST_COMPONENTS or place + count * _HEADER.size > end:
+        return True
+    for _ in range(count):
+        if place + 4 > len(buffer):
+            return False
+        (size,) = struct.unpack_from("<I", buffer, place)
+        place += size
+        if size < _HEADER.size or place > end:
+            return True
+    return place != end

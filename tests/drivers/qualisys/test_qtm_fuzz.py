@@ -15,11 +15,11 @@ from drivers.qualisys.rt_components import Malformed, Points
 from drivers.qualisys.rt_parameters import BadParametersError, parse_parameters
 
 PIECES = st.lists(st.sampled_from(wire.ALL), min_size=1, max_size=8)
-MOST_KEPT = 8 * 2**20 + 2**17
+LONGEST = 2**15
 
 
 def fed(data: bytes, cuts: list[int]) -> tuple[RtCodec, list[Packet]]:
-    codec = RtCodec()
+    codec = RtCodec(LONGEST)
     came: list[Packet] = []
     begin = 0
     for cut in sorted(cut % (len(data) + 1) for cut in cuts):
@@ -27,7 +27,7 @@ def fed(data: bytes, cuts: list[int]) -> tuple[RtCodec, list[Packet]]:
         begin = cut
     came += codec.feed(data[begin:])
     assert codec.skipped_bytes <= len(data)
-    assert len(codec._buffer) <= MOST_KEPT
+    assert len(codec._buffer) <= LONGEST
     return codec, came
 
 
@@ -55,7 +55,7 @@ def damaged(packets: list[bytes], flips: list[tuple[int, int]], cuts: list[int],
         data[at % len(data)] ^= 1 << bit
     begin = lost[0] % len(data)
     del data[begin : begin + lost[1]]
-    tail = wire.DATA * 300  # more than what a wrong size makes the search wait for
+    tail = wire.DATA * 300  # more than what a wrong size makes it wait for, and the search after that
     codec, came = fed(bytes(data) + tail, cuts)
     for packet in came:
         check(packet)
