@@ -253,6 +253,9 @@ def test_an_unknown_driver_names_those_there_are() -> None:
 
 #: Options of a rig beside those that reach the emulator, and the emulator's own, by driver.
 ON_A_WIRE: dict[str, tuple[dict[str, object], dict[str, object]]] = {
+    "records.serial": ({}, {"port": 0}),
+    "records.tcp": ({}, {"format": "binary", "checksum": "crc16_ccitt"}),
+    "records.udp": ({}, {"format": "binary"}),
     "zephyr.bioharness": ({"signals": ["rates", "ecg"]}, {"port": 0}),
 }
 
