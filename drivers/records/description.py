@@ -168,8 +168,8 @@ class RecordsConfig(DriverConfig):
 
     def _mistakes(self) -> Iterator[str]:
         word = "column" if self.format == "csv" else "field"
-        for number, quantity in enumerate(self.quantities, 1):
-            yield from quantity.mistakes(f"{word} {number}")
+        for place, quantity in enumerate(self.quantities):
+            yield from quantity.mistakes(f"{word}[{place}]")
         labels = [label for quantity in self.quantities if quantity.role == "value" for label in quantity.labels]
         if not labels and not any(quantity.role == "value" for quantity in self.quantities):
             yield f"no {word} is a value; describe what the device sends with a '[[device.{word}]]' for each {word}"
