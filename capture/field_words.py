@@ -40,10 +40,19 @@ def default_in_words(field: FieldInfo) -> str:
     """Return the default as TOML writes it, "required" where there is none, "" where it is not given."""
     if field.is_required():
         return "required"
-    value = field.get_default(call_default_factory=True)
-    if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json", exclude_none=True)
+    value = _plain(field.get_default(call_default_factory=True))
     return "" if value is None else toml_value(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a default as plain data."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_none=True)
+    if isinstance(value, tuple):  # of models, perhaps, which have many fields each
+        return [
+            one.model_dump(mode="json", exclude_defaults=True) if isinstance(one, BaseModel) else one for one in value
+        ]
+    return value
 
 
 def bounds_in_words(field: FieldInfo) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import click
 from pydantic import BaseModel
@@ -150,10 +150,26 @@ def _rig() -> Iterable[str]:
     yield from ("`source_id` or `query` must be given. [Streams of others](../how-to/streams-of-others.md).", "")
     yield from _fields(StreamEntry)
     yield from ("## Drivers", "", "Those that are built in; a package of your own may add others.", "")
+    tables: dict[type[BaseModel], str] = {}
     for name in sorted(BUILT_IN):
         driver = find_driver(name)
         yield from (f"### `{name}`", "", _doc(driver), "", _doc(driver.Config), "")
         yield from _fields(driver.Config)
+        for key, table in _tables_in(driver.Config):
+            if table not in tables:
+                tables[table] = name
+                yield from (f"#### `[[device.{key}]]`", "", _doc(table), "")
+                yield from _fields(table)
+            else:
+                yield from (f"`[[device.{key}]]`: as of `{tables[table]}`.", "")
+
+
+def _tables_in(model: type[BaseModel]) -> Iterable[tuple[str, type[BaseModel]]]:
+    """Give the fields of a model that are lists of tables, with the model of such a table."""
+    for name, field in model.model_fields.items():
+        for inner in get_args(field.annotation):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield name, inner
 
 
 def _doc(thing: Any) -> str:

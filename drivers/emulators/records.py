@@ -25,6 +25,8 @@ from drivers.emulators.stage import Stage
 from drivers.host_clock import LslClock
 from drivers.links.tcp_link import said
 from drivers.records.description import (
+    BINARY_KEYS,
+    CSV_KEYS,
     SECONDS,
     BinaryField,
     CsvColumn,
@@ -119,7 +121,9 @@ class RecordsEmulator(ABC):
     @classmethod
     def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
         """Return the config of the device that a rig describes with ``options``, where it looks for it."""
-        return {**{key: value for key, value in options.items() if key in _DESCRIBED}, **cls._place(options)}
+        others = BINARY_KEYS if options["format"] == "csv" else CSV_KEYS
+        described = {key: value for key, value in options.items() if key in _DESCRIBED and key not in others}
+        return {**described, **cls._place(options)}
 
     @classmethod
     @abstractmethod
@@ -138,8 +142,7 @@ class RecordsEmulator(ABC):
             for key in _DESCRIBED
             if described[key].is_required() or getattr(self.config, key) != described[key].default
         }
-        others = ("field", "sync", "byte_order", "checksum", "checksum_covers")
-        for key in others if self.config.format == "csv" else ("column", "separator", "decimal", "comment"):
+        for key in BINARY_KEYS if self.config.format == "csv" else CSV_KEYS:
             said.pop(key, None)
         plain = {key: _plain(value) for key, value in said.items()}
         return {**self._reached(), **plain}
@@ -385,7 +388,7 @@ def _packed(order: str, kind: str, cell: float) -> bytes:
     least, most = (0, 2**bits - 1) if kind.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     whole = max(least, min(most, round(cell)))
     if bits == 24:  # struct has no word for it
-        return whole.to_bytes(3, "little" if order == "<" else "big", signed=least < 0)
+        return int(whole).to_bytes(3, "little" if order == "<" else "big", signed=least < 0)
     return struct.pack(order + _LETTERS[kind], whole)
 
 

@@ -24,8 +24,9 @@ MOST_CHANNELS: Final = 1024
 #: No device counts further; what does is no count.
 MOST_COUNTS: Final = 2**48
 
-_CSV_KEYS: Final = ("column", "separator", "decimal", "comment")
-_BINARY_KEYS: Final = ("field", "sync", "byte_order", "checksum", "checksum_covers")
+#: Keys that go with one format only.
+CSV_KEYS: Final = ("column", "separator", "decimal", "comment")
+BINARY_KEYS: Final = ("field", "sync", "byte_order", "checksum", "checksum_covers")
 
 
 class Quantity(BaseModel):
@@ -167,8 +168,8 @@ class RecordsConfig(DriverConfig):
 
     def _mistakes(self) -> Iterator[str]:
         word = "column" if self.format == "csv" else "field"
-        for number, quantity in enumerate(self.quantities, 1):
-            yield from quantity.mistakes(f"{word} {number}")
+        for place, quantity in enumerate(self.quantities):
+            yield from quantity.mistakes(f"{word}[{place}]")
         labels = [label for quantity in self.quantities if quantity.role == "value" for label in quantity.labels]
         if not labels and not any(quantity.role == "value" for quantity in self.quantities):
             yield f"no {word} is a value; describe what the device sends with a '[[device.{word}]]' for each {word}"
@@ -184,7 +185,7 @@ class RecordsConfig(DriverConfig):
                 yield f"two of the {word}s are the {role.replace('_', ' ')}; only one can be"
 
     def _mistakes_of_format(self) -> Iterator[str]:
-        others = _BINARY_KEYS if self.format == "csv" else _CSV_KEYS
+        others = BINARY_KEYS if self.format == "csv" else CSV_KEYS
         for key in others:
             if key in self.model_fields_set and getattr(self, key) != type(self).model_fields[key].default:
                 yield f"'{key}' does not go with format '{self.format}'; remove it"

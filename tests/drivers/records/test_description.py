@@ -28,13 +28,13 @@ def binary(*fields: dict[str, Any], **more: Any) -> dict[str, Any]:
     [
         (csv(column=()), "no column is a value; describe what the device sends with a '[[device.column]]' for each"),
         (csv({"role": "skip"}), "no column is a value"),
-        (csv({"unit": "g"}), "column 1 has no 'label'; name its channel, or give it another 'role'"),
-        (csv({"label": "a"}), "column 1 has no 'unit'; say what its values are measured in"),
-        (csv({**VALUE, "scale": 0}), "column 1 has a 'scale' of 0; every value would be 0"),
-        (csv({**VALUE, "modulus": 9}), "column 1 has a 'modulus', but only a counter or a time wraps; remove it"),
-        (csv({**VALUE, "times": 2}), "column 1 has 'times', but only what is skipped may be many"),
-        (csv(VALUE, {"role": "counter", "label": "n"}), "column 2 has a 'label', but only values become channels"),
-        (csv(VALUE, {"role": "device_time", "unit": "s"}), "column 2 is a time in 's'; its 'unit' is one of seconds,"),
+        (csv({"unit": "g"}), "column[0] has no 'label'; name its channel, or give it another 'role'"),
+        (csv({"label": "a"}), "column[0] has no 'unit'; say what its values are measured in"),
+        (csv({**VALUE, "scale": 0}), "column[0] has a 'scale' of 0; every value would be 0"),
+        (csv({**VALUE, "modulus": 9}), "column[0] has a 'modulus', but only a counter or a time wraps; remove it"),
+        (csv({**VALUE, "times": 2}), "column[0] has 'times', but only what is skipped may be many"),
+        (csv(VALUE, {"role": "counter", "label": "n"}), "column[1] has a 'label', but only values become channels"),
+        (csv(VALUE, {"role": "device_time", "unit": "s"}), "column[1] is a time in 's'; its 'unit' is one of seconds,"),
         (csv(VALUE, {"role": "counter"}, {"role": "counter"}), "two of the columns are the counter; only one can be"),
         (csv(VALUE, VALUE), "the label 'emg' is given twice; give each channel its own"),
         (csv({**VALUE, "label": ["a", "b", "a"]}), "the label 'a' is given twice"),
@@ -46,7 +46,7 @@ def binary(*fields: dict[str, Any], **more: Any) -> dict[str, Any]:
         (csv(field=[{**VALUE, "type": "u8"}]), "'field' does not go with format 'csv'; remove it"),
         (binary(separator=";"), "'separator' does not go with format 'binary'; remove it"),
         (binary(column=[VALUE]), "'column' does not go with format 'binary'; remove it"),
-        (binary({**VALUE, "type": "i16"}, {"type": "f32", "role": "counter"}), "field 2 is a counter of type f32"),
+        (binary({**VALUE, "type": "i16"}, {"type": "f32", "role": "counter"}), "field[1] is a counter of type f32"),
         (binary({**VALUE, "type": "i16"}, {"type": "u8", "role": "counter", "modulus": 257}), "which u8 cannot reach"),
         (binary({**VALUE, "type": "i16"}, {"type": "u64", "role": "skip", "times": 1024}), "a record is 8195 bytes"),
         (binary(sync=[]), "on a serial line nobody can tell where a record begins; give it 'sync' or a 'checksum'"),
@@ -64,8 +64,8 @@ def test_several_mistakes_are_said_together() -> None:
         SerialRecordsConfig.model_validate(csv({"label": "a"}, {"unit": "g"}, separator="."))
     (error,) = caught.value.errors()
     assert error["msg"].count(";") >= 3
-    assert "column 1" in error["msg"]
-    assert "column 2" in error["msg"]
+    assert "column[0]" in error["msg"]
+    assert "column[1]" in error["msg"]
     assert "separator" in error["msg"]
 
 

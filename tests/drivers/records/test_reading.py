@@ -208,6 +208,7 @@ def test_tables_give_what_shift_registers_give(name: Any, rows_of: list[bytes]) 
     covered = np.frombuffer(b"".join(rows_of), dtype=np.uint8).reshape(-1, 11)
     expected = [int.from_bytes(_sum_of(name, row, ">"), "big") for row in rows_of]
     assert checksums(name, covered).tolist() == expected
+    assert checksums(name, np.tile(covered, (100, 1))).tolist() == expected * 100
 
 
 def device(sync: bytes, checksum: str, covers: str = "fields") -> tuple[BinaryRecords, list[bytes]]:
