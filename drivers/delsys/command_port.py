@@ -22,7 +22,7 @@ _QUESTIONS_S: Final = 15.0
 
 
 class CommandPort:
-    """The connection on which the base is asked and told. A reply that fails to come ends it, lest it be taken for the next.
+    """The connection on which the base is asked and told. A reply that fails to come ends it: it could be the next one.
 
     ``stopped`` is True once the server has said that its stop trigger came.
     """
@@ -49,11 +49,11 @@ class CommandPort:
             )
         self.greeting = greeting
 
-    def ask(self, command: str, wait_s: float = _REPLY_S) -> str:
+    def ask(self, command: str, wait_s: float | None = None) -> str:
         """Send a command and return the reply, which may be a refusal. Raises DeviceError where none comes."""
         self._hear_unasked()
         self._link.send(command.encode("ascii") + END)
-        return self._reply(f"'{command}'", wait_s)
+        return self._reply(f"'{command}'", _REPLY_S if wait_s is None else wait_s)
 
     def asked(self, command: str) -> str | None:
         """Return the reply to a question, None where the server does not know it or cannot tell now."""

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field, field_validator
 
 from drivers.delsys.base import Base, describe_base, free_base, set_up
 from drivers.delsys.command_port import SLOW_REPLY_S, CommandPort
+from drivers.delsys.first_look import Alive, aux_remarks, check_sense, fitting_rate, zero_remarks
 from drivers.delsys.sensors import Column, aux_columns, emg_columns, label_of, other_columns
 from drivers.delsys.trigno_codec import AUX_WIDTH, LEGACY_AUX_WIDTH, SLOTS, ByteOrder, RowReader
 from drivers.driver import DriverConfig, TakeStart, config_of
@@ -36,11 +36,8 @@ _FIRST_DATA_S: Final = 8.0
 _LOOK_S: Final = 1.0
 #: What has piled up while the base got going comes first, and all at once.
 _SETTLED_S: Final = 0.3
-_RATE_OFF: Final = 0.25
 _POLITE_S: Final = 2.0
 _MOST_DRAINED: Final = 64
-#: No sensor measures more than this, by unit: what does shows that the bytes are read from a wrong place or port.
-_MOST: Final = {"microvolts": 1e6, "g": 1000.0, "degrees/s": 1e5}
 _PORT_RANGE: Final[dict[str, Any]] = {"ge": 1, "le": 65535}
 
 
@@ -88,6 +85,11 @@ class _DataPort:
     streams: list[tuple[StreamSpec, tuple[Column, ...]]] = field(default_factory=list)
     count: int = 0
     heard_s: float = 0.0
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The channels of all its streams."""
+        return tuple(column for _, columns in self.streams for column in columns)
 
 
 class Trigno:
@@ -254,9 +256,9 @@ class Trigno:
 
         Raises DeviceError where nothing comes on the EMG port.
         """
-        emg = self._ports[0]
+        emg, aux = self._ports
         deadline_s = time.monotonic() + _FIRST_DATA_S
-        seen: dict[str, npt.NDArray[np.bool_]] = {}
+        seen: dict[str, Alive] = {}
         while not emg.count:
             if time.monotonic() > deadline_s:
                 raise DeviceError(
@@ -271,49 +273,17 @@ class Trigno:
         while time.monotonic() < begin_s + _LOOK_S:
             self._receive(_WAIT_S, seen)
         self._pieces.clear()  # they are of no take
-        rate_hz = (emg.count - first) / max(emg.heard_s - first_s, 0.1)
-        return (*self._chosen_rate(base, rate_hz), *self._zeros(base, seen))
+        rate_hz, remarks = fitting_rate(base.rates_hz, (emg.count - first) / max(emg.heard_s - first_s, 0.1))
+        if rate_hz != base.rates_hz[0]:
+            self._arrange(base, rate_hz)
+        where = "legacy EMG port" if base.legacy else f"EMG port {self._settings.emg_port}"
+        return (
+            *remarks,
+            *zero_remarks(emg.columns, seen[emg.what], where),
+            *aux_remarks(aux.columns, seen.get(aux.what)),
+        )
 
-    def _chosen_rate(self, base: Base, measured_hz: float) -> tuple[str, ...]:
-        """Where the base's answers contradict each other, take the rate that fits; say so where none does."""
-        fitting = [rate for rate in base.rates_hz if abs(measured_hz / rate - 1) < _RATE_OFF]
-        if fitting and fitting[0] != base.rates_hz[0]:
-            self._arrange(base, fitting[0])
-        if fitting:
-            return ()
-        what = f"the Trigno base says that sEMG comes at {base.rates_hz[0]:.1f} Hz"
-        return (f"{what}, and it comes at about {measured_hz:.0f} Hz; look at its settings",)
-
-    def _zeros(self, base: Base, seen: dict[str, npt.NDArray[np.bool_]]) -> tuple[str, ...]:
-        """Return sentences about channels at zero, which is what a sensor that is off sends, and about lost ones."""
-        said = []
-        emg, aux = self._ports
-        alive = seen.get(emg.what)
-        if alive is None or not alive.any():
-            where = "legacy EMG port" if base.legacy else f"EMG port {self._settings.emg_port}"
-            said.append(f"all channels of the Trigno's {where} are zero; check that it is its port, and the sensors")
-        else:
-            silent = [
-                column.channel.label for _, columns in emg.streams for column in columns if not alive[column.column]
-            ]
-            if silent:
-                said.append(f"{', '.join(silent)}: all samples are zero; is the sensor on, charged and near the base?")
-            claimed = {column.column for _, columns in emg.streams for column in columns}
-            others = [str(place + 1) for place in np.flatnonzero(alive) if int(place) not in claimed]
-            if others:
-                said.append(
-                    f"the Trigno base sends something at place {', '.join(others)} of a row, where no active sensor "
-                    "should be; compare each channel with its muscle"
-                )
-        if aux.streams:
-            alive = seen.get(aux.what)
-            if alive is None:
-                said.append("nothing has come on the Trigno's AUX port yet; the stream 'aux' may stay empty")
-            elif not any(alive[column.column] for _, columns in aux.streams for column in columns):
-                said.append("all auxiliary channels of the Trigno are zero; check its AUX port and the sensors' modes")
-        return tuple(said)
-
-    def _receive(self, wait_s: float, seen: dict[str, npt.NDArray[np.bool_]] | None = None) -> None:
+    def _receive(self, wait_s: float, seen: dict[str, Alive] | None = None) -> None:
         """Take what has come on all ports, once each, so that none waits for the other."""
         if self._selector is None or self._command is None:
             raise DeviceError("the Trigno server is not connected; open it first")
@@ -328,9 +298,7 @@ class Trigno:
                 if port.stopped:
                     raise DeviceError("the Trigno base was stopped by its stop trigger; disarm it")
 
-    def _take(
-        self, port: _DataPort, data: bytes, arrival_s: float, seen: dict[str, npt.NDArray[np.bool_]] | None
-    ) -> None:
+    def _take(self, port: _DataPort, data: bytes, arrival_s: float, seen: dict[str, Alive] | None) -> None:
         rows = port.rows.feed(data)
         if not len(rows):
             return
@@ -338,9 +306,10 @@ class Trigno:
         counters = np.arange(port.count, port.count + len(rows), dtype=np.int64)
         port.count += len(rows)
         for spec, columns in port.streams:
-            values = rows[:, [column.column for column in columns]].astype(np.float64)
-            values *= [column.factor for column in columns]
-            _check_sense(values, spec.channels, port.what)
+            with np.errstate(invalid="ignore"):  # bytes may also mean what is no number
+                values = rows[:, [column.column for column in columns]].astype(np.float64)
+                values *= [column.factor for column in columns]
+            check_sense(values, columns, port.what)
             self._pieces.append(Chunk(spec.name, values.astype(np.float32), counters, arrival_s))
         if seen is not None:
             alive = (rows != 0).any(axis=0)
@@ -361,19 +330,6 @@ class Trigno:
                     if port.link.receive(0.0) is None:
                         break
         self._command.ask(command, wait_s)
-
-
-def _check_sense(values: npt.NDArray[np.float64], channels: Sequence[Channel], port: str) -> None:
-    """Raise DeviceError for values that no sensor measures. NaN is no value and passes."""
-    if not values.size:
-        return
-    highest = np.fmax.reduce(np.abs(values), axis=0)
-    for channel, most in zip(channels, highest, strict=True):
-        if most > _MOST.get(channel.unit, float(np.finfo(np.float32).max)):
-            raise DeviceError(
-                f"the bytes of the Trigno's {port} port make no sense ({channel.label} at {most:.3g} {channel.unit}); "
-                "check the ports, and restart the Trigno Control Utility"
-            )
 
 
 def _check_distinct(channels: Sequence[Channel]) -> None:
