@@ -22,4 +22,8 @@ class Found:
 
 #: ``module:function`` of each search, by what is looked for. A function takes the seconds that it may use and returns a
 #: sequence of Found; it raises DeviceError where it cannot look, and leaves nothing open.
-SEARCHES: Final[dict[str, str]] = {}
+SEARCHES: Final[dict[str, str]] = {
+    "serial ports": "drivers.serial_ports:find_serial_ports",
+    "OpenBCI dongles": "drivers.openbci.search:find_dongles",
+    "qualisys.qtm": "drivers.qualisys.discovery:find_qtm",
+}

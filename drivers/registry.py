@@ -16,12 +16,18 @@ BUILT_IN: Final[dict[str, str]] = {
     "simulated.emg": "drivers.simulated.emg:SimulatedEmg",
     "simulated.vest": "drivers.simulated.vest:SimulatedVest",
     "simulated.camera": "drivers.simulated.camera:SimulatedCamera",
+    "qualisys.qtm": "drivers.qualisys.qtm:Qtm",
     "replay.c3d": "drivers.replay.c3d_file:ReplayC3d",
     "replay.trc": "drivers.replay.trc_file:ReplayTrc",
     "replay.csv": "drivers.replay.csv_file:ReplayCsv",
     "replay.xdf": "drivers.replay.xdf_file:ReplayXdf",
     "replay.video": "drivers.replay.video_file:ReplayVideo",
     "delsys.trigno": "drivers.delsys.trigno:Trigno",
+    "openbci.cyton": "drivers.openbci.cyton:Cyton",
+    "records.serial": "drivers.records.links:SerialRecords",
+    "records.tcp": "drivers.records.links:TcpRecords",
+    "records.udp": "drivers.records.links:UdpRecords",
+    "zephyr.bioharness": "drivers.zephyr.bioharness:BioHarness",
 }
 
 

@@ -76,6 +76,15 @@ def read_toml(path: Path, limit_bytes: int = 1_000_000) -> dict[str, Any]:
         raise FileFormatError(f"{path} nests its values too deeply; write them flatter.") from None
 
 
+def parse_toml_value(text: str) -> Any:
+    """Return what ``text`` is behind a TOML key; text that is no value of TOML's is text without its quotes."""
+    try:
+        found = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return found["value"] if found.keys() == {"value"} else text
+
+
 def _toml_sentence(path: Path, message: str, text: str) -> str:
     place = _PLACE.search(message)
     if place is None:

@@ -16,6 +16,12 @@ from lab.errors import RequestError
 #: Emulators by the name of the driver that reads them.
 EMULATORS: Final[dict[str, str]] = {
     "delsys.trigno": "drivers.emulators.trigno:TrignoEmulator",
+    "openbci.cyton": "drivers.emulators.cyton:CytonEmulator",
+    "qualisys.qtm": "drivers.emulators.qtm:QtmEmulator",
+    "records.serial": "drivers.emulators.records:SerialRecordsEmulator",
+    "records.tcp": "drivers.emulators.records:TcpRecordsEmulator",
+    "records.udp": "drivers.emulators.records:UdpRecordsEmulator",
+    "zephyr.bioharness": "drivers.emulators.bioharness:BioHarnessEmulator",
 }
 
 
@@ -31,6 +37,11 @@ class Emulator(Protocol):
     Config: ClassVar[type[EmulatorConfig]]
 
     def __init__(self, config: EmulatorConfig, stage: Stage) -> None: ...
+
+    @classmethod
+    def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the config keys that make the emulator serve where a rig's ``[[device]]`` with ``options`` looks."""
+        ...
 
     def open(self) -> None:
         """Bind the address. Raises DeviceError."""

@@ -15,6 +15,18 @@ from lab.errors import DeviceError
 _MOST_BYTES: Final = 4096
 
 
+def end_of(port: str) -> int | str:
+    """Return the TCP port or path of the line that a rig calls ``port``."""
+    return int(port.rpartition(":")[2]) if port.startswith("socket://") else port
+
+
+def line_at(port: int | str | None) -> SerialEnd:
+    """Return the end at a TCP port or path; where none is said a nameless pty, or any TCP port on Windows."""
+    if port is None and os.name != "posix":
+        port = 0
+    return SerialEnd(Path(port) if isinstance(port, str) else port)
+
+
 class SerialEnd:
     """Where a device's line ends. ``where`` is a TCP port (0: any), a path to be called so, or None for a nameless pty.
 

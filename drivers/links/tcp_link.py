@@ -73,6 +73,15 @@ class TcpLink:
         host, port = self._connected().getsockname()[:2]
         return str(host), int(port)
 
+    @property
+    def peer_address(self) -> tuple[str, int]:
+        """Address, resolved, and port of the device's end. Raises DeviceError where it has just gone."""
+        try:
+            host, port = self._connected().getpeername()[:2]
+        except OSError as error:
+            raise DeviceError(f"{self._what} broke off ({said(error)}); check its cable") from None
+        return str(host), int(port)
+
     def close(self) -> None:
         """Disconnect; any number of times."""
         if self._socket is not None:

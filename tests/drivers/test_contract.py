@@ -1,4 +1,4 @@
-"""The contract every registered driver keeps, simulated, replayed or real."""
+"""The contract every driver that plays by itself keeps; test_wired_contract.py has the others."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ OPTIONS: dict[str, Callable[[Path], dict[str, object]]] = {
 }
 
 
-@pytest.fixture(params=sorted(BUILT_IN))
+@pytest.fixture(params=sorted(OPTIONS))
 def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
     kind = find_driver(request.param)
     made = kind(kind.Config.model_validate(OPTIONS[request.param](tmp_path)), VirtualClock(T0_S - 5))
