@@ -22,6 +22,7 @@ BUILT_IN: Final[dict[str, str]] = {
     "replay.csv": "drivers.replay.csv_file:ReplayCsv",
     "replay.xdf": "drivers.replay.xdf_file:ReplayXdf",
     "replay.video": "drivers.replay.video_file:ReplayVideo",
+    "delsys.trigno": "drivers.delsys.trigno:Trigno",
     "openbci.cyton": "drivers.openbci.cyton:Cyton",
     "records.serial": "drivers.records.links:SerialRecords",
     "records.tcp": "drivers.records.links:TcpRecords",

@@ -15,6 +15,7 @@ from lab.errors import RequestError
 
 #: Emulators by the name of the driver that reads them.
 EMULATORS: Final[dict[str, str]] = {
+    "delsys.trigno": "drivers.emulators.trigno:TrignoEmulator",
     "openbci.cyton": "drivers.emulators.cyton:CytonEmulator",
     "qualisys.qtm": "drivers.emulators.qtm:QtmEmulator",
     "records.serial": "drivers.emulators.records:SerialRecordsEmulator",

@@ -63,6 +63,10 @@ class TcpLink:
             raise DeviceError(f"{self._what} closed the connection; check that it still runs")
         return data, arrival_s
 
+    def fileno(self) -> int:
+        """Return what a selector waits on, for a reader of several connections."""
+        return self._connected().fileno()
+
     @property
     def local_address(self) -> tuple[str, int]:
         """Host and port of this end."""
