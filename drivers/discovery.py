@@ -22,4 +22,6 @@ class Found:
 
 #: ``module:function`` of each search, by what is looked for. A function takes the seconds that it may use and returns a
 #: sequence of Found; it raises DeviceError where it cannot look, and leaves nothing open.
-SEARCHES: Final[dict[str, str]] = {}
+SEARCHES: Final[dict[str, str]] = {
+    "natnet": "drivers.optitrack.natnet_search:find_servers",
+}

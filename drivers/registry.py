@@ -21,6 +21,7 @@ BUILT_IN: Final[dict[str, str]] = {
     "replay.csv": "drivers.replay.csv_file:ReplayCsv",
     "replay.xdf": "drivers.replay.xdf_file:ReplayXdf",
     "replay.video": "drivers.replay.video_file:ReplayVideo",
+    "optitrack.natnet": "drivers.optitrack.natnet:OptitrackNatNet",
 }
 
 

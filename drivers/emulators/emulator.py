@@ -14,7 +14,9 @@ from drivers.emulators.stage import Stage
 from lab.errors import RequestError
 
 #: Emulators by the name of the driver that reads them.
-EMULATORS: Final[dict[str, str]] = {}
+EMULATORS: Final[dict[str, str]] = {
+    "optitrack.natnet": "drivers.emulators.natnet:NatNetEmulator",
+}
 
 
 class EmulatorConfig(BaseModel):
