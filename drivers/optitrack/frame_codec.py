@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from drivers.optitrack.wire import COUNT_AND_SIZE, FLAGGED, SIZED, TICKING, BadPacketError, Cursor, Version
+from drivers.optitrack.wire import COUNT_AND_SIZE, FLAGGED, LABELLED, SIZED, TICKING, BadPacketError, Cursor, Version
 
 Array = npt.NDArray[Any]
 _Sets = tuple[tuple[str, Array], ...]
@@ -117,7 +117,7 @@ def decode_frame(data: bytes, offset: int, version: Version) -> MocapFrame:
     if sized:
         assets = tuple(_asset(cursor, version) for _ in range(_section(cursor, sized, 12)))
     markers = _EMPTY_MARKERS
-    if version >= Version(2, 3):
+    if version >= LABELLED:
         markers = _markers(cursor, _section(cursor, sized, 20), version)
     if version >= Version(2, 9):
         _skip_analog(cursor, _section(cursor, sized, 8))

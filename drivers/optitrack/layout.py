@@ -72,8 +72,12 @@ def _pose_channels(label: str) -> tuple[Channel, ...]:
     return (*position_channels((label,), "meters"), *turn, Channel(f"{label}_error", "meters", "MeanError", label))
 
 
-def layout_of(models: Models) -> Layout:
-    """Return the streams that come of what a server tracks. Raises DeviceError where names do not tell things apart."""
+def layout_of(models: Models, *, labelled: bool = True) -> Layout:
+    """Return the streams that come of what a server tracks.
+
+    Without ``labelled`` markers, before 2.3, all markers come by their sets. Raises DeviceError where names do not tell
+    things apart.
+    """
     sets = dict(models.marker_sets)
     labels: list[str] = []
     ids: list[tuple[int, int]] = []
@@ -85,9 +89,9 @@ def layout_of(models: Models) -> Layout:
             ids.append(((model & _IN_MODEL) << _MODEL_SHIFT | member & _IN_MODEL, len(labels)))
             labels.append(f"{owner}:{name or f'Marker{member & _IN_MODEL}'}")
 
-    for body in models.bodies:
+    for body in models.bodies if labelled else ():
         add(body.name, body.id, _numbered(_marker_names(body, sets)))
-    for skeleton in models.skeletons:
+    for skeleton in models.skeletons if labelled else ():
         add(skeleton.name, skeleton.id, _numbered(sets.get(skeleton.name, ())))
     for asset in models.assets:
         if asset.name not in owners:

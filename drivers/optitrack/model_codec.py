@@ -15,7 +15,7 @@ from drivers.optitrack.wire import SIZED, TICKING, BadPacketError, Cursor, Versi
 
 _BODY: Final = struct.Struct("<ii3f")
 _TURN: Final = struct.Struct("<4f")
-_PLATE: Final = struct.Struct("<155f2I")  # width, length, origin, calibration, corners, type, data type
+_PLATE: Final = struct.Struct("<161f2I")  # width, length, origin, calibration, corners, type, data type
 _TWO: Final = struct.Struct("<2I")
 _POSE: Final = struct.Struct("<7f")
 _MARKER: Final = struct.Struct("<I4fH")

@@ -17,7 +17,7 @@ from drivers.optitrack.model_codec import Models
 from drivers.optitrack.natnet_codec import Echo
 from drivers.optitrack.natnet_session import NatNetConfig, NatNetSession, Received
 from drivers.optitrack.server_clock import ECHO_CHANNELS
-from drivers.optitrack.wire import NEWEST
+from drivers.optitrack.wire import LABELLED, NEWEST
 from lab.errors import DeviceError
 from lab.streams import Channel, Chunk, StreamSpec
 
@@ -88,7 +88,7 @@ class OptitrackNatNet:
             raise
 
     def _learn(self, session: NatNetSession, models: Models) -> None:
-        layout = layout_of(models)
+        layout = layout_of(models, labelled=session.info.version >= LABELLED)
         if not (layout.markers or layout.bodies or layout.segments):
             raise DeviceError(f"{session.what} tracks nothing: no asset is there; load or create one in Motive")
         rate_hz = self._rate_hz(session)
@@ -280,7 +280,7 @@ class OptitrackNatNet:
         assert self._session is not None
         if self._doubted_s is not None and self._asked_s < self._doubted_s:
             return  # an answer to an earlier question
-        changed = differences(self._filler.layout, layout_of(models))
+        changed = differences(self._filler.layout, layout_of(models, labelled=self._session.info.version >= LABELLED))
         if changed:
             raise DeviceError(
                 f"{self._session.what} tracks something else than when it was opened ({changed}); it is opened anew"

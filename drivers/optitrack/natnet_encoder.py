@@ -13,7 +13,7 @@ import numpy.typing as npt
 from drivers.optitrack.frame_codec import BODY, MARKER, MocapFrame
 from drivers.optitrack.model_codec import BodyModel, Models, SkeletonModel
 from drivers.optitrack.natnet_codec import Echo, ServerInfo, message
-from drivers.optitrack.wire import FLAGGED, SIZED, TICKING, Message, Version
+from drivers.optitrack.wire import FLAGGED, LABELLED, SIZED, TICKING, Message, Version
 
 _NAME_BYTES: Final = 256
 _NO_POSE: Final = bytes(12)
@@ -102,7 +102,7 @@ def encode_frame(frame: MocapFrame, version: Version, precision: tuple[int, int]
             for each in frame.assets
         )
         parts.append(_section(len(frame.assets), assets, version))
-    if version >= Version(2, 3):
+    if version >= LABELLED:
         parts.append(_section(len(frame.markers), _markers(frame.markers, version), version))
     parts += [_section(0, b"", version)] * ((version >= Version(2, 9)) + (version >= Version(2, 11)))
     if version < TICKING:

@@ -60,6 +60,8 @@ class Version(NamedTuple):
 SIZED: Final = Version(4, 1)
 #: From here on there is a server clock in ticks, and echoes.
 TICKING: Final = Version(3, 0)
+#: From here on there are labelled markers.
+LABELLED: Final = Version(2, 3)
 #: From here on markers and rigid bodies carry flags.
 FLAGGED: Final = Version(2, 6)
 #: Versions whose frames are understood.
