@@ -52,20 +52,25 @@ class FrameOrder:
             self.repeated += 1
         else:
             self._held[number] = Arrived(frame, number, arrival_s)
-        ready = []
-        while (following := self._held.pop(self._last + 1, None)) is not None:
-            ready.append(self._placed(following))
-        return ready + self.due(arrival_s)
+        return self._run() + self.due(arrival_s)
 
     def due(self, now_s: float) -> list[Arrived]:
         """Return frames that have waited long enough for those ahead of them."""
-        if not self._held:
-            return []
-        waited_s = now_s - min(arrived.arrival_s for arrived in self._held.values())
-        if len(self._held) <= _MOST_HELD and waited_s < _LONGEST_HELD_S:
-            return []
-        ready = [self._placed(self._held[number]) for number in sorted(self._held)]
-        self._held.clear()
+        ready: list[Arrived] = []
+        while self._held:
+            waited_s = now_s - min(arrived.arrival_s for arrived in self._held.values())
+            if len(self._held) <= _MOST_HELD and waited_s < _LONGEST_HELD_S:
+                break
+            self._last = min(self._held) - 1  # this gap is given up, one behind it is not yet
+            ready += self._run()
+        return ready
+
+    def _run(self) -> list[Arrived]:
+        """Take out what follows the last frame without a gap."""
+        assert self._last is not None
+        ready = []
+        while (following := self._held.pop(self._last + 1, None)) is not None:
+            ready.append(self._placed(following))
         return ready
 
     def _placed(self, arrived: Arrived) -> Arrived:

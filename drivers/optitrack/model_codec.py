@@ -45,13 +45,17 @@ class SkeletonModel:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """All that a server tracks. ``marker_sets`` are names with the names of their markers."""
+    """All that a server tracks. ``marker_sets`` are names with the names of their markers.
+
+    ``analogue`` are the serial numbers of force plates and names of analogue devices.
+    """
 
     marker_sets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     bodies: tuple[BodyModel, ...] = ()
     skeletons: tuple[SkeletonModel, ...] = ()
     assets: tuple[SkeletonModel, ...] = ()
     cameras: tuple[str, ...] = ()
+    analogue: tuple[str, ...] = ()
 
 
 def decode_models(data: bytes, offset: int, version: Version) -> Models:
@@ -62,6 +66,7 @@ def decode_models(data: bytes, offset: int, version: Version) -> Models:
     skeletons: list[SkeletonModel] = []
     assets: list[SkeletonModel] = []
     cameras: list[str] = []
+    analogue: list[str] = []
     for _ in range(cursor.count(_LEAST_BYTES)):
         kind = cursor.u32()
         size = cursor.u32() if version >= SIZED else None
@@ -72,9 +77,9 @@ def decode_models(data: bytes, offset: int, version: Version) -> Models:
         elif kind == 2:
             skeletons.append(SkeletonModel(cursor.text(), cursor.u32(), _body_list(cursor, version)))
         elif kind == 3:
-            _skip_plate(cursor)
+            analogue.append(_plate(cursor, version))
         elif kind == 4:
-            _skip_device(cursor)
+            analogue.append(_device(cursor, version))
         elif kind == 5:
             cameras.append(cursor.text())
             cursor.take(_POSE)
@@ -84,7 +89,7 @@ def decode_models(data: bytes, offset: int, version: Version) -> Models:
             cursor.offset += size
         else:
             raise BadPacketError(f"a model of unknown kind {kind}")
-    return Models(tuple(sets), tuple(bodies), tuple(skeletons), tuple(assets), tuple(cameras))
+    return Models(tuple(sets), tuple(bodies), tuple(skeletons), tuple(assets), tuple(cameras), tuple(analogue))
 
 
 def _texts(cursor: Cursor) -> tuple[str, ...]:
@@ -119,16 +124,22 @@ def _asset(cursor: Cursor, version: Version) -> SkeletonModel:
     return SkeletonModel(name, int(number), bodies, tuple(markers))
 
 
-def _skip_plate(cursor: Cursor) -> None:
+def _plate(cursor: Cursor, version: Version) -> str:
+    if version < TICKING:
+        return ""  # nothing but its kind
     cursor.u32()
-    cursor.text()
+    serial = cursor.text()
     cursor.take(_PLATE)
     _texts(cursor)
+    return serial
 
 
-def _skip_device(cursor: Cursor) -> None:
+def _device(cursor: Cursor, version: Version) -> str:
+    if version < TICKING:
+        return ""
     cursor.u32()
-    cursor.text()
+    name = cursor.text()
     cursor.text()
     cursor.take(_TWO)
     _texts(cursor)
+    return name

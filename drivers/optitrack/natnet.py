@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import replace
 from typing import ClassVar, Final
 
 import numpy as np
@@ -25,15 +26,18 @@ _MM: Final = 1000.0
 _AXES: Final = ("x", "y", "z")
 #: Lengths that Motive can be set to; another answer is to another question.
 _UNITS_MM: Final = (1.0, 10.0, 25.4, 304.8, 1000.0)
+#: How the latency is measured at the beginning: so many echoes, and the frames of so long.
 _FIRST_ECHOES: Final = 8
 _ECHO_PAUSE_S: Final = 0.02
+_LATENCY_S: Final = 0.4
 #: What is tracked is asked again so often, and at once where a frame says or shows that it changed.
 _MODELS_S: Final = 10.0
 _MODELS_AGAIN_S: Final = 0.2
 _LONGEST_DOUBT_S: Final = 2.0
 
+_MID_EXPOSURE: Final = "mid-exposure"
 _MOMENTS: Final = {
-    "mid-exposure": "mid_exposure_ticks",
+    _MID_EXPOSURE: "mid_exposure_ticks",
     "camera data received": "received_ticks",
     "transmitted": "sent_ticks",
 }
@@ -101,6 +105,8 @@ class OptitrackNatNet:
             remarks.append(
                 f"{session.what} streams with y up; a marker map needs up_axis = \"y\", or set 'Up Axis' to Z in Motive"
             )
+        if models.analogue:
+            remarks.append(f"{session.what} has {len(models.analogue)} force plates or analogue devices: not recorded")
         if session.info.version > NEWEST:
             remarks.append(f"{session.what} speaks NatNet {session.info.version}, later than what was tried ({NEWEST})")
         first = self._first_frame(session)
@@ -115,11 +121,36 @@ class OptitrackNatNet:
         self._filler = RowFiller(layout, unit_mm / _MM)
         self._moment = _moment_of(first, ticking=session.echo is not None)
         self._specs = self._described(session, layout, rate_hz, up, models)
-        self.remarks = tuple(remarks)
-        for _ in range(_FIRST_ECHOES if session.echo is not None else 0):
-            session.compare_clocks()
-            self._take_in(session.receive(_ECHO_PAUSE_S))
         self._next_models_s = self._clock.now_s() + _MODELS_S
+        latency_s = self._latency_s(session) if self._moment == _MID_EXPOSURE else math.nan
+        if math.isfinite(latency_s):
+            remarks.append(
+                f"{session.what}: frames arrive {latency_s * 1e3:.1f} ms after mid-exposure, by its own clock;"
+                " that is the latency_s of the rig"
+            )
+            said = {"latency_by_echo_s": f"{latency_s:.6f}"}
+            self._specs = tuple(replace(spec, details=spec.details | said) for spec in self._specs)
+        self.remarks = tuple(remarks)
+
+    def _latency_s(self, session: NatNetSession) -> float:
+        """Return the least time from mid-exposure to arrival, by echoes; NaN where the server answers none in time."""
+        offsets: list[tuple[float, float]] = []
+        arrived: list[tuple[float, float]] = []
+        end_s = self._clock.now_s() + _LATENCY_S
+        while (now_s := self._clock.now_s()) < end_s:
+            if len(offsets) < _FIRST_ECHOES:
+                session.compare_clocks()
+            self._take_in(session.receive(min(_ECHO_PAUSE_S, end_s - now_s)))
+            while self._chunks:
+                chunk = self._chunks.popleft()
+                if chunk.stream == "echo":
+                    offsets.append((float(chunk.values[0, 3]), float(chunk.values[0, 2])))
+                elif math.isfinite(chunk.device_time_s):
+                    arrived.append((chunk.arrival_s, chunk.device_time_s))
+        if not offsets or not arrived:
+            return math.nan
+        offset_s = min(offsets)[1]
+        return max(0.0, min(arrival_s - device_s for arrival_s, device_s in arrived) - offset_s)
 
     def _rate_hz(self, session: NatNetSession) -> float:
         answer = session.ask_number("FrameRate")
@@ -139,8 +170,10 @@ class OptitrackNatNet:
         raise DeviceError(f"{session.what} answers, but {self._no_frames(session)}")
 
     def _no_frames(self, session: NatNetSession) -> str:
-        failed = _failed_checks(session)
-        found = f"no frame came within {self._settings.stall_s:g} s{failed}; check that it is live or plays"
+        found = f"no frame came within {self._settings.stall_s:g} s{_failed_checks(session)}"
+        if session.codec.skipped:
+            return f"{found}; what it sends does not read as NatNet {session.info.version}"
+        found += "; check that it is live or plays"
         if session.multicast:
             found += ", 'interface' in the rig, and whether the network passes multicast on"
             if session.strangers:

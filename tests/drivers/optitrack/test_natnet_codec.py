@@ -126,6 +126,7 @@ def test_models_of_31() -> None:
     assert models.bodies == (BodyModel("Bar", 5, -1, ("", "")),)
     assert models.skeletons == (SkeletonModel("Fred", 3, (BodyModel("Hip", 1, 0, ()),)),)
     assert models.cameras == ("Prime #1",)
+    assert models.analogue == ("SN1", "NI")
 
 
 @pytest.mark.parametrize("short_by", [0, 5])

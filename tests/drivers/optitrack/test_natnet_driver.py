@@ -86,6 +86,7 @@ def test_values_counters_and_times_of_every_version(version: str, transport: str
 def test_metadata() -> None:
     with motive(emulated(version="3.1", clock_hz=3_312_787)) as driver:
         markers, skeletons, bodies, echo = driver.streams()
+        (remark,) = driver.remarks
     assert (markers.content_type, skeletons.content_type, bodies.content_type) == ("MoCap", "Skeleton", "RigidBody")
     assert {channel.unit for channel in markers.channels} == {"meters"}
     assert markers.channels[0].marker == "Barbell:End1"
@@ -95,7 +96,11 @@ def test_metadata() -> None:
     ]
     assert (markers.manufacturer, markers.model, markers.rate_hz) == ("OptiTrack", "Motive", 120.0)
     assert markers.counter_origin == "device"
+    latency_s = float(markers.details["latency_by_echo_s"])
+    assert 0.006 <= latency_s + 1e-4 < 0.05  # NatNetEmulatorConfig.latency_s, and what this computer takes
+    assert f"{latency_s * 1e3:.1f} ms after mid-exposure" in remark
     assert markers.details == {
+        "latency_by_echo_s": markers.details["latency_by_echo_s"],
         "natnet_version": "3.1",
         "server": "Motive 3.1.0.1",
         "transport": "unicast",

@@ -61,6 +61,13 @@ def test_a_frame_that_never_comes_holds_up_few_and_not_for_long() -> None:
     assert slow.late == 1
 
 
+def test_giving_one_gap_up_is_not_giving_up_the_next() -> None:
+    order = FrameOrder()
+    assert numbers_of(put(order, [10, 12, 13, 14, 15, 17])) == [10, 12, 13, 14, 15]
+    assert numbers_of(order.add(replace(FRAME, number=16), 0.024)) == [16, 17]
+    assert order.late == 0
+
+
 def test_the_frame_number_goes_on_beyond_its_32_bits() -> None:
     came = put(FrameOrder(), [2**32 - 2, 0, 2**32 - 1, 1])
     assert numbers_of(came) == [2**32 - 2, 2**32 - 1, 2**32, 2**32 + 1]
