@@ -7,6 +7,7 @@ of no model come by their order in the description, as the protocol gives them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -139,17 +140,13 @@ def _check_names(layout: Layout) -> None:
         ("rigid bodies", layout.bodies, list(layout.body_ids)),
         ("segments", layout.segments, list(layout.segment_ids)),
     ):
-        twice = (
-            next((name for index, name in enumerate(names) if name in names[:index]), None)
-            if (len(set(names)) < len(names))
-            else None
-        )
-        if twice is not None:
-            raise DeviceError(f"Motive has two {what} called '{twice}'; rename one of them")
-        if len(set(ids)) < len(ids):
-            raise DeviceError(f"Motive streams two {what} with the same id; give each asset a streaming id of its own")
         if len(names) > _MOST_LABELS:
             raise DeviceError(f"Motive has {len(names)} {what}, more than {_MOST_LABELS}; stream fewer")
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise DeviceError(f"Motive has two {what} called '{twice[0]}'; rename one of them")
+        if len(set(ids)) < len(ids):
+            raise DeviceError(f"Motive streams two {what} with the same id; give each asset a streaming id of its own")
 
 
 class RowFiller:
@@ -163,7 +160,7 @@ class RowFiller:
         self._set_rows = {name: (first, count) for name, first, count in layout.sets}
         self._body_rows = {number: row for row, number in enumerate(layout.body_ids)}
         self._segment_rows = {number: row for row, number in enumerate(layout.segment_ids)}
-        self._orders: dict[bytes, tuple[Rows, Rows, Rows]] = {}
+        self._orders: dict[tuple[int | None, bytes], tuple[Rows, Rows, Rows]] = {}
 
     def markers(self, frame: MocapFrame) -> Float32:
         """Return the positions of all markers, then their residuals, (markers * 4,) in metres.
@@ -173,13 +170,10 @@ class RowFiller:
         count = len(self.layout.markers)
         row = np.full(4 * count, np.nan, np.float32)
         positions, residuals = row[: 3 * count].reshape(count, 3), row[3 * count :]
-        found = frame.markers
-        if len(found):
-            taken, rows, _ = self._places(found)
-            seen = (found["flags"][taken] & _NOT_SEEN) == 0
-            taken, rows = taken[seen], rows[seen]
-            positions[rows] = found["position"][taken] * self._metres
-            residuals[rows] = found["residual"][taken] * self._metres
+        listed = np.zeros(count, np.bool_)
+        self._put_markers(positions, residuals, listed, frame.markers, None)
+        for asset in frame.assets:  # whose markers are those among the labelled ones, as far as they are there
+            self._put_markers(positions, residuals, listed, asset.markers, asset.id)
         for name, said in frame.marker_sets if self._set_rows else ():
             first, size = self._set_rows.get(name, (0, 0))
             if size == len(said) > 0:
@@ -217,6 +211,20 @@ class RowFiller:
         flags = frame.markers["flags"][self._places(frame.markers)[2]]
         return not (flags & _OF_A_MODEL == MarkerFlag.HAS_MODEL).any()
 
+    def _put_markers(
+        self, positions: Float32, residuals: Float32, listed: npt.NDArray[np.bool_], found: Any, model: int | None
+    ) -> None:
+        """Put in what is seen of the markers whose rows are not ``listed``; ``model`` is that of all of them, if so."""
+        if not len(found):
+            return
+        taken, rows, _ = self._places(found, model)
+        fresh = ~listed[rows]
+        listed[rows] = True
+        fresh &= (found["flags"][taken] & _NOT_SEEN) == 0
+        taken, rows = taken[fresh], rows[fresh]
+        positions[rows] = found["position"][taken] * self._metres
+        residuals[rows] = found["residual"][taken] * self._metres
+
     def _put_pose(self, row: Float32, place: int | None, body: Any) -> None:
         if place is None or not body["flags"] & _TRACKED:
             return
@@ -225,12 +233,14 @@ class RowFiller:
         row[place, 3:7] = turn[3], turn[0], turn[1], turn[2]
         row[place, 7] = body["error"] * self._metres
 
-    def _places(self, found: npt.NDArray[Any]) -> tuple[Rows, Rows, Rows]:
+    def _places(self, found: npt.NDArray[Any], model: int | None = None) -> tuple[Rows, Rows, Rows]:
         """Return which of the frame's markers are known, their rows, and which are not known."""
-        key = found["id"].tobytes()
+        key = (model, found["id"].tobytes())
         places = self._orders.get(key)
         if places is None:
             ids = found["id"].tolist()
+            if model is not None:
+                ids = [(model & _IN_MODEL) << _MODEL_SHIFT | number & _IN_MODEL for number in ids]
             taken = [index for index, number in enumerate(ids) if number in self._marker_rows]
             rows = [self._marker_rows[ids[index]] for index in taken]
             unknown = [index for index, number in enumerate(ids) if number not in self._marker_rows]

@@ -34,6 +34,7 @@ _LATENCY_S: Final = 0.4
 _MODELS_S: Final = 10.0
 _MODELS_AGAIN_S: Final = 0.2
 _LONGEST_DOUBT_S: Final = 2.0
+_MOST_IN_DOUBT: Final = 4096
 
 _MID_EXPOSURE: Final = "mid-exposure"
 _MOMENTS: Final = {
@@ -119,6 +120,8 @@ class OptitrackNatNet:
                 f"{session.what} sends no labelled markers; turn 'Labeled Markers' on in its streaming settings"
             )
         self._filler = RowFiller(layout, unit_mm / _MM)
+        if not self._filler.fits(first):
+            remarks.append(f"{session.what} sends markers or bodies that it does not describe: they are left out")
         self._moment = _moment_of(first, ticking=session.echo is not None)
         self._specs = self._described(session, layout, rate_hz, up, models)
         self._next_models_s = self._clock.now_s() + _MODELS_S
@@ -288,6 +291,8 @@ class OptitrackNatNet:
         self._changing = changing
         if self._doubted_s is not None:
             self._in_doubt.append(arrived)
+            if len(self._in_doubt) > _MOST_IN_DOUBT:
+                raise DeviceError(self._unsaid)
             return
         self._append(arrived)
 
@@ -324,15 +329,18 @@ class OptitrackNatNet:
         while self._in_doubt:
             self._append(self._in_doubt.popleft())
 
+    @property
+    def _unsaid(self) -> str:
+        what = "Motive" if self._session is None else self._session.what
+        return f"{what} changed what it tracks and does not say to what; check Motive's assets"
+
     def _watch(self, session: NatNetSession) -> None:
         now_s = self._clock.now_s()
         if self._order.restarted:
             raise DeviceError(f"{session.what} began to count its frames anew; it is opened anew")
         if self._doubted_s is not None:
             if now_s - self._doubted_s > _LONGEST_DOUBT_S:
-                raise DeviceError(
-                    f"{session.what} changed what it tracks and does not say to what; check Motive's assets"
-                )
+                raise DeviceError(self._unsaid)
             if now_s - self._asked_s >= _MODELS_AGAIN_S:
                 self._asked_s = now_s
                 session.request_models()

@@ -10,7 +10,7 @@ import wire_bytes as wire
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.optitrack.frame_codec import MARKER, MocapFrame
+from drivers.optitrack.frame_codec import MARKER, MocapFrame, Skeleton
 from drivers.optitrack.frame_order import Arrived, FrameOrder
 from drivers.optitrack.layout import RowFiller, differences, layout_of
 from drivers.optitrack.model_codec import BodyModel, Models, SkeletonModel
@@ -135,6 +135,20 @@ def test_rows_by_id_in_metres_with_holes() -> None:
     np.testing.assert_allclose(body[0], [0.0005, 0.00025, 0.002, 0.9, 0.1, 0.2, 0.3, 0.000125], rtol=1e-6)
     assert np.isnan(body[1]).all()  # not tracked
     np.testing.assert_allclose(filler.segments(frame), [0.001, 0.001, 0.001, 1, 0, 0, 0, 0.0005])
+
+
+def test_markers_of_an_asset_come_from_it_where_they_are_not_among_the_labelled() -> None:
+    suit = SkeletonModel("Suit", 4, (), ((1, "Nose"), (2, "Chin"), (3, "Ear")))
+    filler = RowFiller(layout_of(Models(assets=(suit,))), 1.0)
+    own = np.zeros(3, MARKER)
+    own["id"], own["position"] = [1, 2, 3], [[1, 1, 1], [2, 2, 2], [3, 3, 3]]
+    own["flags"] = [0, 0, 1]
+    labelled = np.zeros(1, MARKER)
+    labelled["id"], labelled["position"], labelled["flags"] = 4 << 16 | 1, [9, 9, 9], 8 | 1
+    frame = replace(FRAME, markers=labelled, assets=(Skeleton(4, FRAME.bodies[:0], own),))
+    positions = filler.markers(frame)[:9].reshape(3, 3)
+    assert np.isnan(positions[[0, 2]]).all()  # hidden among the labelled ones, and in the asset itself
+    np.testing.assert_array_equal(positions[1], [2, 2, 2])
 
 
 def test_what_no_model_explains_does_not_fit() -> None:

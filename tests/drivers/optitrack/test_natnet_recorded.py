@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from drivers.host_clock import LslClock
 from drivers.optitrack.frame_codec import MocapFrame
 from drivers.optitrack.layout import RowFiller, layout_of
 from drivers.optitrack.model_codec import BodyModel, Models
+from drivers.optitrack.natnet import OptitrackNatNet
 from drivers.optitrack.natnet_codec import Echo, NatNetCodec, Response, ServerInfo, Unrecognized, echo_request
 from drivers.optitrack.natnet_encoder import encode_echo, encode_frame
+from drivers.optitrack.natnet_session import NatNetConfig
 from drivers.optitrack.wire import Version
 
 V3 = Version(3, 0)
@@ -114,6 +120,91 @@ def test_every_datagram_of_the_capture(natnet_folder: Path) -> None:
     age_s = np.array([time_s for time_s, _ in frames]) - exposure_s - offsets[best]
     assert 0.003 < np.median(age_s) < 0.010
     assert np.ptp(offsets) < 0.5 * max(trips) + 1e-3
+
+
+class RecordedMotive:
+    """Sends a capture again: answers as the server did, and its frames, one each 2 ms, to the group over loopback."""
+
+    def __init__(self, path: Path) -> None:
+        codec = NatNetCodec()
+        self.frames: list[bytes] = []
+        self._answers: dict[int, bytes] = {}
+        for _, port, payload in datagrams(path):
+            kind = struct.unpack_from("<H", payload)[0]
+            if port == 1511:
+                self.frames.append(payload)
+            elif isinstance(codec.feed(payload) if kind in (1, 3, 5, 100) else None, (ServerInfo, Models)):
+                self._answers[{1: 0, 5: 4}[kind]] = payload
+        self._answers[2] = struct.pack("<HHf", 3, 4, 120.0)
+        self._stop = threading.Event()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def __enter__(self) -> RecordedMotive:  # noqa: PYI034 - Self is not in the typing of Python 3.10
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.data_port = probe.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, name="recorded")
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._socket.close()
+
+    @property
+    def reach(self) -> dict[str, object]:
+        port = self._socket.getsockname()[1]
+        return {"host": "127.0.0.1", "command_port": port, "interface": "127.0.0.1", "data_port": self.data_port}
+
+    def _serve(self) -> None:
+        left = iter(self.frames)
+        asked_models = False
+        while not self._stop.is_set():
+            if select.select([self._socket], [], [], 0.002)[0]:
+                data, client = self._socket.recvfrom(65535)
+                kind = struct.unpack_from("<H", data)[0]
+                asked_models = asked_models or kind == 2  # the driver listens by then
+                if kind == 2 and not data.startswith(b"FrameRate", 4):
+                    self._socket.sendto(b"\x64\0\0\0", client)
+                elif kind in self._answers:
+                    self._socket.sendto(self._answers[kind], client)
+            elif asked_models and (frame := next(left, None)) is not None:
+                self._socket.sendto(frame, ("239.255.42.99", self.data_port))
+
+
+def test_the_driver_reads_the_recorded_motive_over_multicast(natnet_folder: Path) -> None:
+    with RecordedMotive(natnet_folder / "traffic.pcapng") as recorded:
+        driver = OptitrackNatNet(NatNetConfig.model_validate(recorded.reach), LslClock())
+        driver.open()
+        markers, bodies, echo = driver.streams()
+        assert (markers.name, bodies.name, echo.name) == ("markers", "rigid_bodies", "echo")
+        assert (markers.rate_hz, markers.details["server"], markers.details["up_axis"]) == (
+            120.0,
+            "Motive 2.1.0.0",
+            "unknown",
+        )
+        assert driver.remarks == ("Motive at 127.0.0.1 does not say its unit of length; metres are taken",)
+        found = {"markers": [], "rigid_bodies": []}
+        last = struct.unpack_from("<I", recorded.frames[-1], 4)[0]
+        while not found["rigid_bodies"] or found["rigid_bodies"][-1].counters[-1] < last:
+            chunk = driver.read()
+            if chunk is not None:
+                found[chunk.stream].append(chunk)
+        driver.close()
+    counted = [int(chunk.counters[0]) for chunk in found["markers"]]
+    assert counted == list(range(counted[0], last + 1))
+    assert len(counted) > 200
+    codec = NatNetCodec(V3)
+    by_number = {frame.number: frame for frame in map(codec.feed, recorded.frames) if isinstance(frame, MocapFrame)}
+    for chunk in found["markers"]:
+        frame = by_number[int(chunk.counters[0])]
+        assert chunk.device_time_s == frame.mid_exposure_ticks / 3_312_787
+        quad = frame.markers[frame.markers["id"] >> 16 == 2]
+        np.testing.assert_array_equal(chunk.values[0, :15].reshape(5, 3), quad["position"])
+        np.testing.assert_array_equal(chunk.values[0, 15:], quad["residual"])
 
 
 def test_beside_another_client_byte_for_byte(natnet_folder: Path) -> None:
