@@ -28,4 +28,5 @@ SEARCHES: Final[dict[str, str]] = {
     "serial ports": "drivers.serial_ports:find_serial_ports",
     "OpenBCI dongles": "drivers.openbci.search:find_dongles",
     "qualisys.qtm": "drivers.qualisys.discovery:find_qtm",
+    "natnet": "drivers.optitrack.natnet_search:find_servers",
 }

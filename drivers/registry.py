@@ -28,6 +28,7 @@ BUILT_IN: Final[dict[str, str]] = {
     "records.tcp": "drivers.records.links:TcpRecords",
     "records.udp": "drivers.records.links:UdpRecords",
     "zephyr.bioharness": "drivers.zephyr.bioharness:BioHarness",
+    "optitrack.natnet": "drivers.optitrack.natnet:OptitrackNatNet",
 }
 
 

@@ -22,6 +22,7 @@ EMULATORS: Final[dict[str, str]] = {
     "records.tcp": "drivers.emulators.records:TcpRecordsEmulator",
     "records.udp": "drivers.emulators.records:UdpRecordsEmulator",
     "zephyr.bioharness": "drivers.emulators.bioharness:BioHarnessEmulator",
+    "optitrack.natnet": "drivers.emulators.natnet:NatNetEmulator",
 }
 
 
