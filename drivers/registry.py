@@ -16,6 +16,7 @@ BUILT_IN: Final[dict[str, str]] = {
     "simulated.emg": "drivers.simulated.emg:SimulatedEmg",
     "simulated.vest": "drivers.simulated.vest:SimulatedVest",
     "simulated.camera": "drivers.simulated.camera:SimulatedCamera",
+    "camera.network": "drivers.cameras.network:NetworkCamera",
     "replay.c3d": "drivers.replay.c3d_file:ReplayC3d",
     "replay.trc": "drivers.replay.trc_file:ReplayTrc",
     "replay.csv": "drivers.replay.csv_file:ReplayCsv",

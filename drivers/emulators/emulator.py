@@ -14,7 +14,9 @@ from drivers.emulators.stage import Stage
 from lab.errors import RequestError
 
 #: Emulators by the name of the driver that reads them.
-EMULATORS: Final[dict[str, str]] = {}
+EMULATORS: Final[dict[str, str]] = {
+    "camera.network": "drivers.emulators.network_camera:EmulatedNetworkCamera",
+}
 
 
 class EmulatorConfig(BaseModel):
