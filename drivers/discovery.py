@@ -22,4 +22,7 @@ class Found:
 
 #: ``module:function`` of each search, by what is looked for. A function takes the seconds that it may use and returns a
 #: sequence of Found; it raises DeviceError where it cannot look, and leaves nothing open.
-SEARCHES: Final[dict[str, str]] = {}
+SEARCHES: Final[dict[str, str]] = {
+    "USB cameras": "drivers.cameras.search:find_usb_cameras",
+    "Basler cameras": "drivers.cameras.search:find_basler_cameras",
+}

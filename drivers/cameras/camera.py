@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from drivers.cameras.camera_config import CameraConfig
@@ -60,7 +60,7 @@ class Connected:
     """What is known of a camera once it sends. ``rate_hz`` is 0 where nothing was asked or announced.
 
     ``clock`` says in words what the device time is, "" where there is none. ``help`` is what to try where the rate is
-    not the one that was asked.
+    not the one that was asked. A camera that ``may_be_silent`` waits for a trigger: silence is no failure.
     """
 
     codec: str = "mjpeg"
@@ -73,6 +73,7 @@ class Connected:
     serial: str = ""
     clock: str = ""
     help: str = ""
+    may_be_silent: bool = False
     simulated: bool = False
     details: dict[str, str] = field(default_factory=dict)
 
@@ -89,7 +90,7 @@ class Camera:
         self._spec: StreamSpec | None = None
         self._video: VideoFormat | None = None
         self._last_s = math.nan
-        self._awaits_keyframe = False
+        self._awaits_keyframe = self._may_be_silent = False
         self.remarks: tuple[str, ...] = ()
         #: Pictures that were cut short or otherwise not whole; their frame ids are missing.
         self.broken = 0
@@ -111,6 +112,7 @@ class Camera:
         self.remarks, self.broken = (), 0
         try:
             connected = self._connect()
+            self._may_be_silent = connected.may_be_silent
             self._spec = self._spec_of(connected, *self._look(connected.codec))
             self._video = self._spec.video
         except BaseException:
@@ -133,7 +135,7 @@ class Camera:
         frame = self._next(0.2)
         now_s = self._clock.now_s()
         if frame is None:
-            if now_s - self._last_s > self._camera_settings.stall_s:
+            if now_s - self._last_s > self._camera_settings.stall_s and not self._may_be_silent:
                 told = f" and {self.broken} that were not whole" if self.broken else ""
                 raise DeviceError(
                     f"{self._what} has sent no whole frame for {self._camera_settings.stall_s:g} s{told}; "
@@ -178,6 +180,8 @@ class Camera:
             frame = self._next(0.2)
             now_s = self._clock.now_s()
             if frame is None:
+                if self._may_be_silent and now_s - began_s > _SETTLE_S:
+                    return [], 0, 0
                 if now_s - seen_s > self._camera_settings.stall_s:
                     told = f" ({self.broken} were not whole)" if self.broken else ""
                     raise DeviceError(f"{self._what} sends no picture{told}; check its cable, power and settings")
@@ -193,7 +197,7 @@ class Camera:
                 break
         if codec != "mjpeg":
             return frames, 0, 0
-        found = whole_jpeg(frames[-1].data)
+        found = whole_jpeg(frames[-1].data)  # for its size
         return (frames, 0, 0) if found is None else (frames, found[1], found[2])
 
     def _spec_of(self, connected: Connected, frames: Sequence[Frame], width: int, height: int) -> StreamSpec:
@@ -204,6 +208,8 @@ class Camera:
                 f"ask for a size that it has{connected.help and ': '}{connected.help}"
             )
         rate_hz = measured_hz(frames)
+        if not frames and self._may_be_silent:
+            rate_hz = connected.rate_hz
         if connected.rate_hz and not abs(rate_hz / connected.rate_hz - 1) <= RATE_TOLERANCE:
             raise DeviceError(
                 f"{self._what} gives {rate_hz:.3g} frames per second instead of {connected.rate_hz:g}; "
@@ -241,8 +247,3 @@ def usual_rate_hz(rate_hz: float) -> float:
     """Return the usual rate that ``rate_hz`` is near to, or itself to two digits."""
     nearest = min(_USUAL_HZ, key=lambda usual: abs(usual - rate_hz))
     return float(nearest) if abs(rate_hz / nearest - 1) <= _USUAL_NEAR else float(f"{rate_hz:.2g}")
-
-
-def numbered(frame: Frame, frame_id: int) -> Frame:
-    """Return a frame under another number."""
-    return replace(frame, frame_id=frame_id)

@@ -7,19 +7,16 @@ then begins a video that can be played.
 from __future__ import annotations
 
 import math
-import queue
 import threading
 from dataclasses import dataclass
 from typing import Any, Final
 
 from drivers.cameras.http_request import without_password
+from drivers.cameras.waiting_frames import WaitingFrames
 from drivers.host_clock import HostClock
 from lab.errors import DeviceError
 
 _OPEN_S: Final = 5.0
-_QUEUE_S: Final = 2.0
-_MOST_WAITING: Final = 512
-_MOST_WAITING_BYTES: Final = 64 << 20
 CODECS: Final = ("mjpeg", "h264", "hevc")
 #: Readers that make times up from a rate that nobody told them.
 _CLOCKLESS: Final = frozenset(("mpjpeg", "mjpeg", "jpeg_pipe", "image2", "image2pipe", "h264", "hevc"))
@@ -50,9 +47,7 @@ class FfmpegPackets:
         self._container: Any = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
-        self._waiting: queue.Queue[Packet | DeviceError] = queue.Queue(_MOST_WAITING)
-        self._put_bytes = self._taken_bytes = 0  # each counted by one thread alone
-        self.lost = 0
+        self._waiting = WaitingFrames[Packet]()
         self.codec = ""
         self.format = ""
         self.width = self.height = 0
@@ -91,14 +86,12 @@ class FfmpegPackets:
 
     def next(self, wait_s: float) -> Packet | None:
         """Return the next packet, None after ``wait_s`` without one. Raises DeviceError where the stream broke off."""
-        try:
-            packet = self._waiting.get(timeout=wait_s) if wait_s > 0 else self._waiting.get_nowait()
-        except queue.Empty:
-            return None
-        if isinstance(packet, DeviceError):
-            raise packet
-        self._taken_bytes += len(packet.data)
-        return packet
+        return self._waiting.take(wait_s)
+
+    @property
+    def lost(self) -> int:
+        """How many packets were not fetched in time."""
+        return self._waiting.lost
 
     def close(self) -> None:
         """Hang up; any number of times. A stream that stands still is let go when FFmpeg's own wait is over."""
@@ -111,8 +104,7 @@ class FfmpegPackets:
                 return  # it holds the container, which nobody else may close meanwhile
         if container is not None:
             container.close()
-        self._waiting = queue.Queue(_MOST_WAITING)
-        self._put_bytes = self._taken_bytes = 0
+        self._waiting = WaitingFrames()
 
     def _read(self, stream: Any) -> None:
         import av
@@ -126,28 +118,17 @@ class FfmpegPackets:
                 if self._stop.is_set():
                     return
                 for part in whole(packet):
-                    self._put(waiting, self._packet(part, base, arrival_s))
-            self._say(waiting, f"{self._what} ended its stream; check that it still runs")
+                    if part.size:
+                        waiting.put(self._packet(part, base, arrival_s), part.size)
+            waiting.fail(f"{self._what} ended its stream; check that it still runs")
         except (av.FFmpegError, OSError, ValueError) as error:
             if not self._stop.is_set():
-                self._say(waiting, f"{self._what} broke off ({_said(error)}); check its cable and power")
+                waiting.fail(f"{self._what} broke off ({_said(error)}); check its cable and power")
 
     def _packet(self, part: Any, base: float, arrival_s: float) -> Packet:
         time_s = math.nan if part.pts is None or not self.has_clock else part.pts * base
         reordered = part.pts is not None and part.dts is not None and part.pts != part.dts
         return Packet(time_s, arrival_s, bytes(part), bool(part.is_keyframe), reordered)
-
-    def _put(self, waiting: queue.Queue[Packet | DeviceError], packet: Packet) -> None:
-        if not packet.data:
-            return
-        if waiting.qsize() >= _MOST_WAITING - 1 or self._put_bytes - self._taken_bytes > _MOST_WAITING_BYTES:
-            self.lost += 1
-            return
-        self._put_bytes += len(packet.data)
-        waiting.put_nowait(packet)
-
-    def _say(self, waiting: queue.Queue[Packet | DeviceError], sentence: str) -> None:
-        waiting.put(DeviceError(sentence))
 
 
 def _self_contained(stream: Any, codec: str) -> Any:

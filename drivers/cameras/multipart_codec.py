@@ -224,7 +224,7 @@ class MultipartCodec:
             self._data_from = self._scanned = head.data_from
         end = image_end(buffer, max(self._data_from, self._scanned - 1))
         cut_off = buffer.find(self._boundary, max(self._data_from, self._scanned - len(self._boundary)))
-        if 0 <= cut_off and (end < 0 or cut_off < end):
+        if cut_off >= 0 and (end < 0 or cut_off < end):
             return -1  # the next part begins before the image has ended
         self._scanned = len(buffer)
         if end > 0:

@@ -82,10 +82,8 @@ class NetworkCamera(Camera):
         self._packets = packets
         packets.open()
         if packets.codec != "mjpeg":
-            self.remarks = (
-                f"{self._what} sends {packets.codec}: a take begins with its next keyframe; set it to one a second, "
-                "or to Motion JPEG",
-            )
+            begins = f"{self._what} sends {packets.codec}: a take begins with its next keyframe"
+            self.remarks = (f"{begins}; set it to one a second, or to Motion JPEG",)
         return Connected(
             codec=packets.codec,
             width=packets.width,

@@ -17,7 +17,10 @@ _NOBODY: Final = "plug the camera in, and see `flex-capture devices`"
 
 @dataclass(frozen=True)
 class UsbCamera:
-    """A video device node that gives pictures. ``serial`` is "" for a camera without one, ``port`` where it is no USB."""
+    """A video device node that gives pictures.
+
+    ``serial`` is "" for a camera without one, ``port`` for one that is not on USB.
+    """
 
     path: str
     name: str

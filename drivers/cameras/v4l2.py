@@ -6,6 +6,7 @@ the start of the exposure, or of the transfer, as the camera's driver has it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import math
@@ -49,7 +50,7 @@ class V4l2Camera(Camera):
         self._settings = config_of(config, V4l2CameraConfig)
         self._node: v4l2_node.Node | None = None
         self._buffers: list[Any] = []
-        self._count = FrameCount(32)
+        self._count = FrameCount(1 << 32)
         self._line_bytes = 0
 
     def _connect(self) -> Connected:
@@ -65,7 +66,7 @@ class V4l2Camera(Camera):
         form = set_format(self._node, settings, pixel_format, self._what)
         self._line_bytes = int(form.bytesperline)
         done = set_controls(self._node, settings, self._what)
-        self._count = FrameCount(32)
+        self._count = FrameCount(1 << 32)
         self._stream()
         modes = modes_said(modes_of(self._node), pixel_format)
         return Connected(
@@ -171,10 +172,8 @@ class V4l2Camera(Camera):
         node, self._node = self._node, None
         buffers, self._buffers = self._buffers, []
         if node is not None:
-            try:
+            with contextlib.suppress(OSError):  # it is gone, or never streamed
                 node.ioctl(v4l2.STREAMOFF, ctypes.c_int(v4l2.BUF_TYPE_VIDEO_CAPTURE))
-            except OSError:
-                pass  # it is gone, or never streamed
             for buffer in buffers:
                 buffer.close()
             node.close()
@@ -192,8 +191,8 @@ class V4l2Camera(Camera):
     def _why_not(self, error: OSError) -> str:
         if error.errno in {errno.EACCES, errno.EPERM}:
             return (
-                f"this user may not open {self._what}; the group video may: `sudo usermod -aG video $USER`, then log in "
-                "again"
+                f"this user may not open {self._what}; the group video may: `sudo usermod -aG video $USER`, then log "
+                "in again"
             )
         if error.errno == errno.EBUSY:
             return f"{self._what} is in use by another program; close that, then try again"

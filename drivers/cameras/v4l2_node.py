@@ -39,7 +39,7 @@ class KernelNode:
         """Do an ioctl; one that a signal interrupts is done again."""
         import fcntl
 
-        fcntl.ioctl(self._fd, request, argument, True)
+        fcntl.ioctl(self._fd, request, argument, True)  # noqa: FBT003 - it takes no name
 
     def map(self, length: int, offset: int) -> Any:
         """Map a buffer of the device."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
@@ -37,15 +37,13 @@ class Mode:
 def modes_of(node: Node) -> list[Mode]:
     """Return the discrete modes that the device lists, in its order."""
     modes = []
-    for description in _listed(node, v4l2.ENUM_FMT, lambda: v4l2.FormatDescription(type=v4l2.BUF_TYPE_VIDEO_CAPTURE)):
-        pixel_format = int(description.pixelformat)
-        for size in _listed(node, v4l2.ENUM_FRAMESIZES, lambda code=pixel_format: v4l2.FrameSize(pixel_format=code)):
+    for description in _listed(node, v4l2.ENUM_FMT, v4l2.FormatDescription(type=v4l2.BUF_TYPE_VIDEO_CAPTURE)):
+        code = int(description.pixelformat)
+        for size in _listed(node, v4l2.ENUM_FRAMESIZES, v4l2.FrameSize(pixel_format=code)):
             if size.type != v4l2.FRMSIZE_TYPE_DISCRETE:
                 break
             width, height = int(size.size[0]), int(size.size[1])
-            modes.append(
-                Mode(v4l2.fourcc_text(pixel_format), width, height, _rates_hz(node, pixel_format, width, height))
-            )
+            modes.append(Mode(v4l2.fourcc_text(code), width, height, _rates_hz(node, code, width, height)))
     return modes
 
 
@@ -169,11 +167,8 @@ def _set(node: Node, control: int, value: int, name: str, what: str, *, needed: 
 
 def _rates_hz(node: Node, pixel_format: int, width: int, height: int) -> tuple[float, ...]:
     rates = []
-    for interval in _listed(
-        node,
-        v4l2.ENUM_FRAMEINTERVALS,
-        lambda: v4l2.FrameInterval(pixel_format=pixel_format, width=width, height=height),
-    ):
+    blank = v4l2.FrameInterval(pixel_format=pixel_format, width=width, height=height)
+    for interval in _listed(node, v4l2.ENUM_FRAMEINTERVALS, blank):
         if interval.type != v4l2.FRMIVAL_TYPE_DISCRETE:
             break
         if interval.interval[0]:
@@ -181,9 +176,10 @@ def _rates_hz(node: Node, pixel_format: int, width: int, height: int) -> tuple[f
     return tuple(sorted(set(rates), reverse=True))
 
 
-def _listed(node: Node, request: int, blank: Callable[[], Any]) -> Iterator[Any]:
+def _listed(node: Node, request: int, blank: Any) -> Iterator[Any]:
+    """Yield the entries of a list of the device; ``blank`` says of what."""
     for index in range(_MOST):
-        entry = blank()
+        entry = type(blank).from_buffer_copy(blank)
         entry.index = index
         try:
             node.ioctl(request, entry)

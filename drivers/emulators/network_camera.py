@@ -59,10 +59,10 @@ class EmulatedNetworkCameraConfig(EmulatorConfig):
     clock_offset_s: float = Field(5000.0, gt=0, le=1e9, description="What the camera's clock says when switched on.")
     drift_ppm: float = Field(9.0, ge=-5000, le=5000, description="How much the camera's clock runs fast, in ppm.")
     delay_s: float = Field(0.04, ge=0, le=10, description="Constant delay from the exposure to the sending.")
-    stamps: bool = Field(True, description="Say X-Timestamp with each picture.")
-    stamps_zero: bool = Field(False, description="Fault: the time stamps are all 0.")
-    lengths: bool = Field(True, description="Say Content-Length with each picture.")
-    chunked: bool = Field(False, description="Send the body in chunks, as HTTP/1.1 servers do.")
+    stamps: bool = Field(default=True, description="Say X-Timestamp with each picture.")
+    stamps_zero: bool = Field(default=False, description="Fault: the time stamps are all 0.")
+    lengths: bool = Field(default=True, description="Say Content-Length with each picture.")
+    chunked: bool = Field(default=False, description="Send the body in chunks, as HTTP/1.1 servers do.")
     password: str = Field("", description="Ask for the user 'flex' with this password.")
     padding: int = Field(0, ge=0, le=65536, description="Zeros behind each picture, in bytes.")
     lose_every: int = Field(0, ge=0, description="Fault: every so many frames one is never sent; 0 is none.")
@@ -217,7 +217,8 @@ class EmulatedNetworkCamera:
         transfer = "Transfer-Encoding: chunked\r\n" if settings.chunked else ""
         line.sendall(
             "HTTP/1.1 200 OK\r\nServer: flex-capture emulated camera\r\nCache-Control: no-cache\r\n"
-            f"Content-Type: multipart/x-mixed-replace; boundary={_BOUNDARY}\r\n{transfer}Connection: close\r\n\r\n".encode()
+            f"Content-Type: multipart/x-mixed-replace; boundary={_BOUNDARY}\r\n"
+            f"{transfer}Connection: close\r\n\r\n".encode()
         )
         drawn = View(self._pinhole(view), view, self._rooms[view], ACTIONS[self._stage.action].implement)
         began_s = self._clock.now_s()
