@@ -158,26 +158,29 @@ class MultipartCodec:
     def _drop(self, count: int) -> None:
         del self._buffer[:count]
 
+    def _skip(self, count: int) -> None:
+        """Drop bytes that are neither header nor image, and count them, apart from what divides parts."""
+        self.skipped_bytes += len(self._buffer[:count].translate(None, b"-\r\n"))
+        self._drop(count)
+
     def _header(self) -> bool:
         """Find the next boundary and the header behind it; False while they are not there."""
         start = self._buffer.find(self._boundary)
         if start < 0:
             keep = len(self._boundary) - 1
             if len(self._buffer) > keep:
-                self.skipped_bytes += len(self._buffer) - keep
-                self._drop(len(self._buffer) - keep)
+                self._skip(len(self._buffer) - keep)
             return False
         line_end = self._buffer.find(b"\n", start)
         blank = _BLANK_LINE.search(self._buffer, start)
         if blank is None or blank.end() - start > MOST_HEAD_BYTES:
             if len(self._buffer) - start > MOST_HEAD_BYTES:  # no header: it was part of something else
-                self.skipped_bytes += start + len(self._boundary)
-                self._drop(start + len(self._boundary))
+                self._skip(start + len(self._boundary))
                 return True
             return False
         pairs = dict(_header_lines(bytes(self._buffer[line_end + 1 : blank.start()])))
-        self.skipped_bytes += sum(byte not in b"-\r\n" for byte in self._buffer[: min(start, 64)]) + max(0, start - 64)
-        self._drop(blank.end())
+        self._skip(start)
+        self._drop(blank.end() - start)
         length = pairs.get("content-length", "")
         self._length = int(length) if _LENGTH.fullmatch(length) else None
         if self._length is not None and not 0 < self._length <= MOST_PART_BYTES:

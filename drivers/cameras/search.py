@@ -1,4 +1,4 @@
-"""Which cameras are there: USB cameras with their modes, and Basler cameras. Network cameras tell nobody of themselves."""
+"""Which cameras are there: USB cameras with their modes, and Basler cameras. Network cameras are not looked for."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def find_camera(wanted: str, root: Path = Path("/")) -> UsbCamera:
     else:
         name = os.path.realpath(wanted)
         matching = [camera for camera in cameras if camera.path == name or wanted in camera.links]
-        if not matching and Path(wanted).exists():
+        if not matching and Path(wanted).exists() and not Path(wanted).is_dir():
             return UsbCamera(name, Path(name).name, "", "")
     if len(matching) == 1:
         return matching[0]
