@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import warnings
 from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
@@ -218,7 +219,10 @@ class _Released:
 def import_pylon() -> tuple[Any, Any]:
     """Return pypylon's two modules. Raises DeviceError where it is not installed."""
     try:
-        from pypylon import genicam, pylon
+        # its types warn as they are made, and it crashes where warnings are errors
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from pypylon import genicam, pylon
     except ImportError:
         raise DeviceError("pypylon is not installed; `pip install 'flex-capture[basler]'`") from None
     return pylon, genicam

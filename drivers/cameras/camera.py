@@ -19,6 +19,8 @@ from lab.streams import CounterOrigin, Frame, StreamSpec, VideoFormat
 _SETTLE_S: Final = 0.6
 _MEASURE_S: Final = 1.4
 _LEAST_FRAMES: Final = 5
+#: A clock that goes further than this from the arrivals of a second is not believed.
+_CLOCK_TRUST: Final = 0.3
 #: A camera is refused whose rate is further than this from what was asked.
 RATE_TOLERANCE: Final = 0.1
 #: A rate that nobody asked for is taken for the usual one that it is so near to.
@@ -233,14 +235,19 @@ class Camera:
 
 
 def measured_hz(frames: Sequence[Frame]) -> float:
-    """Return frames per second by their arrivals, 0 for fewer than two.
+    """Return frames per second, 0 for fewer than two.
 
-    Where frames count themselves, one that is lost does not make the camera slower.
+    By the camera's own clock where it has one that goes as the arrivals do, since a busy computer delays those. Where
+    frames count themselves, one that is lost does not make the camera slower.
     """
     if len(frames) < 2:
         return 0.0
-    passed_s = frames[-1].arrival_s - frames[0].arrival_s
-    return (frames[-1].frame_id - frames[0].frame_id) / passed_s if passed_s > 0 else math.inf
+    count = frames[-1].frame_id - frames[0].frame_id
+    arrived_s = frames[-1].arrival_s - frames[0].arrival_s
+    passed_s = frames[-1].device_time_s - frames[0].device_time_s
+    if not (passed_s > 0 and abs(passed_s / max(arrived_s, 1e-9) - 1) <= _CLOCK_TRUST):
+        passed_s = arrived_s
+    return count / passed_s if passed_s > 0 else math.inf
 
 
 def usual_rate_hz(rate_hz: float) -> float:

@@ -19,7 +19,7 @@ class UsbCameraConfig(CameraConfig):
     device: str = Field(
         min_length=1,
         max_length=500,
-        description="Which camera: serial:NUMBER, port:PLACE (the USB port, such as 1-2.3), or a path or index:N."
+        description="Which camera: serial:NUMBER, port:PLACE (the USB port, such as 1-2.3), or a path or index:N.",
     )
     width: int = Field(1280, ge=16, le=16384, description="Image width in pixels.")
     height: int = Field(720, ge=16, le=16384, description="Image height in pixels.")

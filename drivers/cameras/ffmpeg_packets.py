@@ -1,7 +1,8 @@
 """Packets of a camera's stream as FFmpeg takes it apart, RTSP above all. Nothing is decoded.
 
 H.264 and H.265 come out as a byte stream whose keyframes carry their parameter sets, whatever they arrived in: each
-then begins a video that can be played.
+then begins a video that can be played. FFmpeg sees the end of such a frame in the beginning of the next one: arrivals
+are late by one frame, always; Motion JPEG's are not.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Packet:
     data: bytes
     keyframe: bool
     reordered: bool = False
+    broken: bool = False
 
 
 class FfmpegPackets:
@@ -128,7 +130,8 @@ class FfmpegPackets:
     def _packet(self, part: Any, base: float, arrival_s: float) -> Packet:
         time_s = math.nan if part.pts is None or not self.has_clock else part.pts * base
         reordered = part.pts is not None and part.dts is not None and part.pts != part.dts
-        return Packet(time_s, arrival_s, bytes(part), bool(part.is_keyframe), reordered)
+        broken = bool(part.is_corrupt)
+        return Packet(time_s, arrival_s, bytes(part), bool(part.is_keyframe), reordered, broken)
 
 
 def _self_contained(stream: Any, codec: str) -> Any:

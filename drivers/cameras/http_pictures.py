@@ -23,7 +23,7 @@ class HttpPictures:
         self._address = address
         self._what = what
         self._clock = clock
-        self._link = TcpLink(address.host, address.port, what, clock)
+        self._link = TcpLink(address.host, address.port, "the camera", clock)
         self._response = ResponseCodec()
         self._parts: MultipartCodec | None = None
         self._ready: deque[tuple[Part, float]] = deque()

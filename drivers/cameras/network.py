@@ -125,6 +125,9 @@ class NetworkCamera(Camera):
         data = self._whole(packet.data) if packets.codec == "mjpeg" else packet.data
         if data is None:
             return None
+        if packet.broken and packets.codec != "mjpeg":
+            self.broken += 1
+            return None
         return Frame("", number, packet.device_time_s, packet.arrival_s, data, packet.keyframe)
 
     def _free(self) -> None:

@@ -111,10 +111,18 @@ OPTIONS: dict[str, Callable[[Path], dict[str, object]]] = {
     },
     "replay.xdf": lambda folder: {"file": str(_xdf(folder))},
     "replay.video": lambda folder: {"file": str(_video(folder))},
+    # cameras are played against what they read in tests/drivers/cameras/test_camera_contract.py
+    "camera.v4l2": lambda folder: {"device": "serial:AB12"},
+    "camera.opencv": lambda folder: {"device": "index:0"},
+    "camera.basler": lambda folder: {},
+    "camera.network": lambda folder: {"url": "http://127.0.0.1:9/view1.mjpg"},
 }
 
+#: Drivers that play by themselves, without a device.
+PLAYED = sorted(name for name in BUILT_IN if name.startswith(("simulated.", "replay.")))
 
-@pytest.fixture(params=sorted(BUILT_IN))
+
+@pytest.fixture(params=PLAYED)
 def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
     kind = find_driver(request.param)
     made = kind(kind.Config.model_validate(OPTIONS[request.param](tmp_path)), VirtualClock(T0_S - 5))
