@@ -29,4 +29,6 @@ SEARCHES: Final[dict[str, str]] = {
     "OpenBCI dongles": "drivers.openbci.search:find_dongles",
     "qualisys.qtm": "drivers.qualisys.discovery:find_qtm",
     "natnet": "drivers.optitrack.natnet_search:find_servers",
+    "USB cameras": "drivers.cameras.search:find_usb_cameras",
+    "Basler cameras": "drivers.cameras.search:find_basler_cameras",
 }

@@ -23,6 +23,7 @@ EMULATORS: Final[dict[str, str]] = {
     "records.udp": "drivers.emulators.records:UdpRecordsEmulator",
     "zephyr.bioharness": "drivers.emulators.bioharness:BioHarnessEmulator",
     "optitrack.natnet": "drivers.emulators.natnet:NatNetEmulator",
+    "camera.network": "drivers.emulators.network_camera:EmulatedNetworkCamera",
 }
 
 

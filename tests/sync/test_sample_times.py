@@ -295,6 +295,20 @@ def test_frames(device_clock):
     assert times.method == ("device time" if device_clock else "frame count")
 
 
+def test_frames_that_the_host_counts_keep_their_times_behind_a_loss():
+    """A network camera: 40 frames are lost before they are counted, so that the count sees nothing."""
+    view, truth = made_view(3, lost=[(600, 640)], device_clock=False)
+    counted = np.arange(view.frame_id.size)
+    by_host = replace(view, frame_id=counted, stream=replace(view.stream, counter_origin="host"))
+    times = frame_times(by_host, ClockMap.identity())
+    assert times.method == "host count"
+    assert times.gaps == 1
+    assert times.lost_ambiguous
+    assert np.percentile(np.abs(times.time_s - truth), 99) < 0.5e-3
+    by_camera = frame_times(replace(view, frame_id=counted), ClockMap.identity())  # a camera's own count is believed
+    assert np.percentile(np.abs(by_camera.time_s - truth), 99) > 10e-3
+
+
 def test_frames_of_a_camera_that_does_not_count():
     view, truth = made_view(3, device_clock=False)
     times = frame_times(replace(view, frame_id=np.zeros_like(view.frame_id)), ClockMap.identity())
