@@ -48,6 +48,7 @@ class CytonEmulator:
     """
 
     Config: ClassVar[type[EmulatorConfig]] = CytonEmulatorConfig
+    PORT_KEY: ClassVar[str] = "port"
 
     def __init__(self, config: EmulatorConfig, stage: Stage) -> None:
         assert isinstance(config, CytonEmulatorConfig)

@@ -72,6 +72,7 @@ class QtmEmulator:
     """QTM with a measurement of the stage's athlete. What tests do to it happens between two frames."""
 
     Config: ClassVar[type[EmulatorConfig]] = QtmEmulatorConfig
+    PORT_KEY: ClassVar[str] = "base_port"
 
     def __init__(self, config: EmulatorConfig, stage: Stage) -> None:
         assert isinstance(config, QtmEmulatorConfig)
@@ -163,6 +164,11 @@ class QtmEmulator:
         self.measuring = measuring
 
     # --- serving -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the config that serves where a rig looks for QTM."""
+        return {key: options[key] for key in ("host", "base_port") if key in options}
 
     def open(self) -> None:
         """Bind the ports. Raises DeviceError."""
