@@ -92,6 +92,8 @@ class EmulatedNetworkCamera:
         self._clients: list[threading.Thread] = []
         self._rooms: dict[str, Image] = {}
         self._on_s = math.nan
+        #: Pictures that were never sent because a client, or this computer, did not keep up.
+        self.skipped = 0
 
     @classmethod
     def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
@@ -256,6 +258,7 @@ class EmulatedNetworkCamera:
                 self._send(line, number, self._encoded(image, number))
             # a client that does not keep up misses pictures, as it does with a camera
             newest = math.floor((self._clock.now_s() - settings.delay_s - self._on_s) / period_s)
+            self.skipped += max(0, newest - _BACKLOG - number - 1)
             number = max(number + 1, newest - _BACKLOG)
 
     def _encoded(self, image: Image, number: int) -> bytes:
