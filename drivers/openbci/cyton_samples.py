@@ -25,6 +25,9 @@ _FULL_SCALE: Final = 2**23 - 1
 G_PER_COUNT: Final = 0.002 / 16
 
 _MS_MODULUS: Final = 2**32
+#: Packets that the board sends in a second, and how much longer than it was silent its time may say that it was.
+_PACKETS_HZ: Final = 250.0
+_LATER_S: Final = 0.3
 #: The number's last digit in packets with a time that hold the axes x, y, z.
 _FIRST_AXIS: Final = 7
 _AXES: Final = 3
@@ -57,6 +60,7 @@ class SampleBuilder:
         self._last: int | None = None
         self._upper: tuple[int, npt.NDArray[np.int32]] | None = None
         self._last_ms = 0
+        self._timed = False
         self._axes: tuple[int, list[int]] = (-1, [])
         self.accelerations = 0
 
@@ -64,14 +68,16 @@ class SampleBuilder:
         """Let a half sample go: after a silence the next half may be of another turn of the numbers."""
         self._upper = None
 
-    def emg(self, packets: Packets) -> Samples | None:
+    def emg(self, packets: Packets, silent_s: float = 0.0) -> Samples | None:
         """Return the samples (microvolts) that these packets complete; None where there are none.
 
-        Counts step by the smallest step forward that the numbers tell: whole turns are lost unseen.
+        Counts step by the smallest step forward that the numbers tell. Whole turns are lost unseen, unless the packets
+        have the board's time: of a silence of ``silent_s`` before them, in host time, it tells how many.
         """
         if not len(packets):
             return None
-        counters = self._unwrapped(packets.number)
+        counters = self._unwrapped(packets.number) + self._turns(packets, silent_s)
+        self._last = int(counters[-1])
         time_s = self._board_time_s(packets)
         raw = packets.raw
         if self._daisy:
@@ -108,14 +114,24 @@ class SampleBuilder:
 
     def _unwrapped(self, number: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
         if len(number) == 1 and self._last is not None:  # at the board's own pace, packets come one by one
-            self._last += (int(number[0]) - self._last - 1) % NUMBERS + 1
-            return np.array([self._last], dtype=np.int64)
+            return np.array([self._last + (int(number[0]) - self._last - 1) % NUMBERS + 1], dtype=np.int64)
         numbers = number.astype(np.int64)
         before = numbers[0] - 1 if self._last is None else self._last
         steps = (np.diff(numbers, prepend=before) - 1) % NUMBERS + 1
-        counters = before + np.cumsum(steps)
-        self._last = int(counters[-1])
-        return np.asarray(counters, dtype=np.int64)
+        return np.asarray(before + np.cumsum(steps), dtype=np.int64)
+
+    def _turns(self, packets: Packets, silent_s: float) -> int:
+        """Return the counts of whole turns that went by before these packets, by the board's time; 0 if not told.
+
+        The silence bounds them: a packet whose time was damaged on the way adds none.
+        """
+        if self._last is None or not self._timed or not packets.has_time[0]:
+            return 0
+        passed_s = ((int(packets.board_ms[0]) - self._last_ms) % _MS_MODULUS) / 1e3
+        if not passed_s <= silent_s + _LATER_S:
+            return 0
+        step = (int(packets.number[0]) - self._last - 1) % NUMBERS + 1
+        return NUMBERS * max(0, round((passed_s * _PACKETS_HZ - step) / NUMBERS))
 
     def _paired(
         self, counters: npt.NDArray[np.int64], raw: npt.NDArray[np.int32]
@@ -129,7 +145,8 @@ class SampleBuilder:
 
     def _board_time_s(self, packets: Packets) -> float:
         """Return the time of the last packet; within 24 days of the one before it the count goes on."""
-        if not packets.has_time[-1]:
+        self._timed = bool(packets.has_time[-1])
+        if not self._timed:
             return float("nan")
         ahead = (int(packets.board_ms[-1]) - self._last_ms) % _MS_MODULUS
         self._last_ms += ahead if ahead < _MS_MODULUS // 2 else ahead - _MS_MODULUS

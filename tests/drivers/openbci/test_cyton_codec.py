@@ -142,6 +142,28 @@ def test_numbers_wrap_and_losses_show() -> None:
     assert more.counters.tolist() == [772]
 
 
+def test_the_boards_time_tells_whole_turns() -> None:
+    def timed(number: int, ms: int) -> Packets:
+        return split(packet(number, f"0000{ms % 2**32:08X}", "C4"))
+
+    builder = SampleBuilder([24] * 8, range(8))
+    counts = []
+    # two turns and three packets are lost; a silence alone is no loss, nor is a time that was damaged on the way
+    for number, ms, silent_s in (
+        (0, 2**32 - 2000, 0.0),
+        (1, 2**32 - 1996, 0.004),
+        (5, 2**32 - 1980 + 2048, 2.1),
+        (6, 2**32 - 1976 + 2048, 3.0),
+        (7, 2**32 - 1972 + 2048 + 2**16, 0.004),
+        (8, 2**32 - 1968 + 2048, 0.004),
+        (9, 2**32 - 1964 + 2048 + 1024, 1.0),
+    ):
+        samples = builder.emg(timed(number, ms), silent_s)
+        assert samples is not None
+        counts += samples.counters.tolist()
+    assert np.diff(counts).tolist() == [1, 4 + 512, 1, 1, 1, 1 + 256]
+
+
 def test_channels_are_those_that_are_used_in_their_order() -> None:
     samples = SampleBuilder([24] * 8, [7, 0]).emg(split(PLAIN))
     assert samples is not None

@@ -193,19 +193,21 @@ def test_a_board_out_of_reach_is_a_sentence_and_in_reach_again_goes_on() -> None
         driver.close()
 
 
-def test_a_short_way_out_of_reach_is_a_gap_of_the_count() -> None:
+@pytest.mark.parametrize(("away_s", "board_time"), [(0.4, False), (0.4, True), (2.6, True)])
+def test_a_way_out_of_reach_is_a_gap_of_the_count(away_s: float, board_time: bool) -> None:
     with bench() as made:
-        driver = made.driver()
+        driver = made.driver(board_time=board_time)
         driver.open()
+        assert driver.streams()[0].counter_modulus == (2**24 if board_time else 256)
         before = read_until(driver, enough(20))["emg"]
         made.emulator.radio.clear()
-        time.sleep(0.4)
+        time.sleep(away_s)
         made.emulator.radio.set()
         after = read_until(driver, enough(60))["emg"]
         driver.close()
         sent = made.sent()
     counters = [*before.counters.tolist(), *after.counters.tolist()]
-    assert max(np.diff(counters)) > 50
+    assert max(np.diff(counters)) > 125 * away_s
     whole = [n for n in range(counters[0], counters[-1] + 1) if sent[n][2] == "sent"]
     assert counters == whole
 
