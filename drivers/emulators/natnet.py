@@ -65,6 +65,7 @@ class NatNetEmulatorConfig(EmulatorConfig):
     loss: float = Field(0.0, ge=0, le=0.9, description="Probability that a frame is lost.")
     reorder: float = Field(0.0, ge=0, le=0.9, description="Probability that the next frame overtakes a frame.")
     duplicate: float = Field(0.0, ge=0, le=0.9, description="Probability that a frame comes twice.")
+    time_code: bool = Field(default=False, description="Whether a studio's time code comes in, 30 frames per second.")
     rename_after_s: float | None = Field(None, ge=0, description="When its first two joints change names.")
     flag_rename: bool = Field(default=True, description="Whether a frame says so.")
     silent_after_s: float | None = Field(None, ge=0, description="When it stops sending frames.")
@@ -83,6 +84,14 @@ def _version(text: str) -> Version:
     if not (major.isdecimal() and minor.isdecimal()):
         raise ValueError(f"'{text}' is no version such as 3.1")
     return Version(int(major), int(minor))
+
+
+def _time_code(since_s: float) -> tuple[int, int]:
+    """Return the code of a clock that says 10:00:00:00 at its first frame, and a quarter of its frame."""
+    seconds, rest = divmod(since_s, 1.0)
+    frames, part = divmod(rest * 30, 1.0)
+    hour, minute, second = 10 + int(seconds) // 3600 % 14, int(seconds) // 60 % 60, int(seconds) % 60
+    return hour << 24 | minute << 16 | second << 8 | int(frames), int(part * 4)
 
 
 class NatNetEmulator:
@@ -281,6 +290,7 @@ class NatNetEmulator:
         frame = replace(
             self._scene.frame(number, index, self.exposure_s, occluded),
             time_s=index / settings.rate_hz,
+            time_code=_time_code(index / settings.rate_hz) if settings.time_code else (0, 0),
             mid_exposure_ticks=self._ticks(exposure_s) if settings.mid_exposure else 0,
             received_ticks=self._ticks(exposure_s + _RECEIVED_AFTER_S * settings.latency_s),
             sent_ticks=self._ticks(now_s),

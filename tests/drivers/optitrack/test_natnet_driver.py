@@ -290,6 +290,31 @@ def test_a_server_that_changes_its_version_is_opened_anew() -> None:
             read_until(driver, frames(10_000))
 
 
+def test_other_names_that_nobody_tells_are_an_error_too() -> None:
+    emulator = emulated(rename_after_s=1.0)
+    with motive(emulator) as driver:
+        emulator._settings = emulator._settings.model_copy(update={"answers_models": False})
+        with pytest.raises(DeviceError, match="changed what it tracks and does not say to what"):
+            read_until(driver, frames(10_000))
+
+
+def test_time_code_is_recorded_where_there_is_any() -> None:
+    with motive(emulated(time_code=True)) as driver:
+        (spec,) = [spec for spec in driver.streams() if spec.name == "timecode"]
+        assert [channel.label for channel in spec.channels] == ["hours", "minutes", "seconds", "frames", "subframes"]
+        found = read_until(driver, frames(20, "timecode"))["timecode"]
+    since_s = (counters(found) - FIRST) / 120
+    said = values(found)
+    np.testing.assert_array_equal(said[:, 0], 10)
+    np.testing.assert_allclose(said[:, 1:] @ [60, 1, 1 / 30, 1 / 120], since_s, atol=1.01 / 120)
+
+
+def test_a_card_that_is_not_there_is_one_sentence() -> None:
+    driver = driver_module.OptitrackNatNet(NatNetConfig(host="127.0.0.1", interface="203.0.113.9"), CLOCK)
+    with pytest.raises(DeviceError, match=r"has no network card with the address 203\.0\.113\.9"):
+        driver.open()
+
+
 def test_a_unicast_client_keeps_itself_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emulator_module, "_FORGET_AFTER_S", 0.8)
     monkeypatch.setattr(natnet_session, "_KEEP_ALIVE_S", 0.2)
