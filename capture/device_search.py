@@ -103,7 +103,7 @@ def _named(searches: list[Search]) -> list[Search]:
     for search in searches:
         taken |= {finding.options["name"] for finding in search.findings}
     specific = {
-        str(found.options["port"])
+        found.port or str(found.options["port"])
         for search in searches
         for found in search.found
         if found.driver != "records.serial" and "port" in found.options

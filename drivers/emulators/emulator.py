@@ -15,10 +15,15 @@ from lab.errors import RequestError
 
 #: Emulators by the name of the driver that reads them.
 EMULATORS: Final[dict[str, str]] = {
+    "delsys.trigno": "drivers.emulators.trigno:TrignoEmulator",
+    "openbci.cyton": "drivers.emulators.cyton:CytonEmulator",
+    "qualisys.qtm": "drivers.emulators.qtm:QtmEmulator",
     "records.serial": "drivers.emulators.records:SerialRecordsEmulator",
     "records.tcp": "drivers.emulators.records:TcpRecordsEmulator",
     "records.udp": "drivers.emulators.records:UdpRecordsEmulator",
     "zephyr.bioharness": "drivers.emulators.bioharness:BioHarnessEmulator",
+    "optitrack.natnet": "drivers.emulators.natnet:NatNetEmulator",
+    "camera.network": "drivers.emulators.network_camera:EmulatedNetworkCamera",
 }
 
 

@@ -47,6 +47,9 @@ class SerialLink:
             )
         except (OSError, ValueError) as error:  # SerialException is an OSError
             raise DeviceError(self._why_not(error)) from None
+        # USB chips wait 16 ms for more to come, unless told that it matters; only Linux can be told from here
+        with contextlib.suppress(OSError, ValueError, AttributeError, NotImplementedError):
+            self._line.set_low_latency_mode(True)
 
     def send(self, data: bytes) -> None:
         """Send all of ``data``. Raises DeviceError."""
@@ -107,7 +110,9 @@ class SerialLink:
         return self._line
 
     def _broken(self, error: Exception) -> DeviceError:
-        why = said(error) if isinstance(error, OSError) else "the line is gone"
+        # what pyserial itself says, without the system's number, is about its reading and not about the line
+        told = isinstance(error, OSError) and (error.errno is not None or isinstance(error, TimeoutError))
+        why = said(error) if told and isinstance(error, OSError) else "the line is gone"
         return DeviceError(f"{self._what} broke off ({why}); check its cable or dongle")
 
     def _why_not(self, error: Exception) -> str:

@@ -118,6 +118,18 @@ def test_serial_ports_have_their_usb_names_unless_a_driver_knows_them(
     assert "ttyS0" not in done.out
 
 
+def test_a_port_that_a_driver_knows_by_another_name_is_listed_once(
+    flex_capture: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serial.tools.list_ports, "comports", lambda: [usb_port()])
+    monkeypatch.setitem(SEARCHES, "serial ports", "drivers.serial_ports:find_serial_ports")
+    known = Found("our.amplifier", "an amplifier", {"port": "usb:DM01"}, port="/dev/ttyUSB0")
+    searching(monkeypatch, "amplifiers", lambda _: [known])
+    done = flex_capture("devices", "--seconds", 0.5)
+    assert 'port = "usb:DM01"' in done.out
+    assert "/dev/ttyUSB0" not in done.out
+
+
 def test_all_drivers_are_listed_with_all_their_keys(flex_capture: Run) -> None:
     done = flex_capture("devices", "--drivers")
     assert done.code == 0

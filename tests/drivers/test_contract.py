@@ -1,4 +1,4 @@
-"""The contract every registered driver keeps, simulated, replayed or real."""
+"""The contract every driver that plays by itself keeps; test_wired_contract.py has the others."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ import simplejpeg
 from pydantic import ValidationError
 
 from drivers.driver import Driver, EndOfStream, TakeStart
-from drivers.emulators.emulator import find_emulator, serving
-from drivers.emulators.stage import Stage, StageConfig
-from drivers.host_clock import LslClock, VirtualClock
+from drivers.host_clock import VirtualClock
 from drivers.registry import BUILT_IN, driver_names, find_driver
 from lab.errors import DeviceError, RigError
 from lab.streams import CLOCK_LABELS, COUNTER_LABEL, FRAME_LABELS, Channel, Chunk, Frame, VideoFormat
@@ -116,11 +114,7 @@ OPTIONS: dict[str, Callable[[Path], dict[str, object]]] = {
 }
 
 
-#: Drivers that play by themselves; those of a wire need its other end, below.
-PLAYED = sorted(name for name in BUILT_IN if name.startswith(("simulated.", "replay.")))
-
-
-@pytest.fixture(params=PLAYED)
+@pytest.fixture(params=sorted(OPTIONS))
 def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
     kind = find_driver(request.param)
     made = kind(kind.Config.model_validate(OPTIONS[request.param](tmp_path)), VirtualClock(T0_S - 5))
@@ -129,10 +123,10 @@ def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
 
 
 def test_every_registered_driver_is_tried_here() -> None:
-    assert set(OPTIONS) | set(ON_A_WIRE) == set(BUILT_IN) == set(driver_names())
+    assert set(OPTIONS) == set(BUILT_IN) == set(driver_names())
 
 
-@pytest.mark.parametrize("name", PLAYED)
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
 def test_configs_are_frozen_closed_and_described(name: str, tmp_path: Path) -> None:
     config_class = find_driver(name).Config
     assert all(field.description for field in config_class.model_fields.values())
@@ -247,77 +241,3 @@ def test_an_unknown_driver_names_those_there_are() -> None:
     with pytest.raises(RigError) as caught:
         find_driver("vendor.nothing")
     assert all(name in str(caught.value) for name in itertools.islice(BUILT_IN, 3))
-
-
-# -- drivers of a wire: each with its emulator at the other end ------------------------------------------------------
-
-#: Options of a rig beside those that reach the emulator, and the emulator's own, by driver.
-ON_A_WIRE: dict[str, tuple[dict[str, object], dict[str, object]]] = {
-    "records.serial": ({}, {"port": 0}),
-    "records.tcp": ({}, {"format": "binary", "checksum": "crc16_ccitt"}),
-    "records.udp": ({}, {"format": "binary"}),
-    "zephyr.bioharness": ({"signals": ["rates", "ecg"]}, {"port": 0}),
-}
-
-
-@pytest.fixture(params=sorted(ON_A_WIRE))
-def wired(request: pytest.FixtureRequest) -> Iterator[tuple[type[Driver], dict[str, object]]]:
-    """A driver's class and what a rig says of the emulated device that is being served."""
-    options, emulated = ON_A_WIRE[request.param]
-    emulator = find_emulator(request.param)
-    stage = Stage(StageConfig(repetitions=1), LslClock().now_s())
-    with serving(emulator(emulator.Config.model_validate(emulated), stage)) as reached:
-        yield find_driver(request.param), {**options, **reached}
-
-
-def test_a_wires_config_is_frozen_closed_and_described(wired: tuple[type[Driver], dict[str, object]]) -> None:
-    kind, options = wired
-    assert all(field.description for field in kind.Config.model_fields.values())
-    config = kind.Config.model_validate(options)
-    with pytest.raises(ValidationError):
-        kind.Config.model_validate({**options, "no_such_option": 1})
-    with pytest.raises(ValidationError):
-        setattr(config, next(iter(kind.Config.model_fields)), None)
-    assert kind.Config.model_validate(config.model_dump(mode="json")) == config
-
-
-def test_a_wire_sends_what_was_announced_and_counters_advance(wired: tuple[type[Driver], dict[str, object]]) -> None:
-    kind, options = wired
-    threads = set(threading.enumerate())
-    made = kind(kind.Config.model_validate(options), LslClock())
-    made.close()
-    made.open()
-    specs = {spec.name: spec for spec in made.streams()}
-    assert tuple(specs.values()) == made.streams()
-    for spec in specs.values():
-        labels = [channel.label for channel in spec.channels]
-        assert spec.content_type
-        assert spec.rate_hz > 0
-        assert len(set(labels)) == len(labels)
-        assert COUNTER_LABEL not in labels
-        assert all(channel.unit and channel.type for channel in spec.channels)
-    last: dict[str, int] = {}
-    last_arrival_s = -np.inf
-    for _ in range(2):
-        made.start(TakeStart("device", LslClock().now_s()))
-        seen = set()
-        for _ in range(200):
-            piece = made.read()
-            if piece is None:
-                continue
-            assert isinstance(piece, Chunk)
-            spec = specs[piece.stream]
-            assert piece.values.shape == (len(piece.counters), len(spec.channels))
-            assert piece.values.dtype == {"float32": np.float32, "double64": np.float64}[spec.format]
-            assert piece.counters.dtype == np.int64
-            assert (np.diff(piece.counters) > 0).all()
-            assert piece.counters[0] > last.get(piece.stream, -1)
-            assert piece.arrival_s >= last_arrival_s
-            last[piece.stream], last_arrival_s = int(piece.counters[-1]), piece.arrival_s
-            seen.add(piece.stream)
-            if seen == set(specs):
-                break
-        assert seen == set(specs)
-    made.close()
-    made.close()
-    assert set(threading.enumerate()) == threads
