@@ -182,13 +182,20 @@ class BioHarnessEmulator:
         if not self.config.no_rates:
             hearts, breaths = self._stage.rates_bpm(event_s)
             heart, breath = round(float(hearts[0])), round(10 * float(breaths[0]))
-        body = bytearray(b"\xff" * 62)
+        # the rest as from a strap that is worn: battery at 3.9 V and 55 %, no skin temperature, no variability yet
+        body = bytearray(62)
         struct.pack_into("<BHH", body, 0, self.config.summary_version, heart, breath)
         confidence = 0 if self.config.no_rates else 98
         if self.config.summary_version == 2:
-            body[20], body[25] = confidence, confidence
+            struct.pack_into("<h", body, 5, -(2**15))
+            struct.pack_into("<HB", body, 13, 3933, 55)
+            struct.pack_into("<H", body, 26, 0xFFFF)  # heart rate variability
+            struct.pack_into("<H", body, 29, 0xFFFF)  # skin's conductance
+            struct.pack_into("<H", body, 47, 0x0200)
+            body[20], body[25], body[28] = confidence, confidence, 100
         else:
-            body[18] = confidence
+            struct.pack_into("<H", body, 23, 0x0200)
+            body[11], body[18] = 55, confidence
         return bytes(body)
 
     def _ecg(self, event_s: Float64) -> bytes:

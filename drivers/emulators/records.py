@@ -329,18 +329,28 @@ class TcpRecordsEmulator(SerialRecordsEmulator):
         return {"host": _LOCAL, "port": int(end_of(self.line.url))}
 
 
+class UdpRecordsEmulatorConfig(RecordsEmulatorConfig):
+    """What it sends, in a rig's words, and what goes wrong."""
+
+    device_port: int = Field(0, ge=0, le=65535, description="Its own UDP port, where it takes commands; any if 0.")
+
+
 class UdpRecordsEmulator(RecordsEmulator):
     """A device that sends records in datagrams to a port of this computer."""
+
+    Config: ClassVar[type[EmulatorConfig]] = UdpRecordsEmulatorConfig
 
     def __init__(self, config: EmulatorConfig, stage: Stage) -> None:
         """Touch nothing yet."""
         super().__init__(config, stage)
+        assert isinstance(config, UdpRecordsEmulatorConfig)
+        self._own_port = config.device_port
         self._socket: socket.socket | None = None
-        self._port = int(self.config.port or 0)
+        self._port = int(config.port or 0)
 
     @classmethod
     def _place(cls, options: dict[str, Any]) -> dict[str, Any]:
-        return {"port": options["port"]}
+        return {"port": options["port"], "device_port": options.get("device_port") or 0}
 
     def open(self) -> None:
         """Bind its own port, and choose one to send to where none is said. Raises DeviceError."""
@@ -351,7 +361,7 @@ class UdpRecordsEmulator(RecordsEmulator):
                     some.bind((_LOCAL, 0))
                     self._port = int(some.getsockname()[1])
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self._socket.bind((_LOCAL, 0))
+            self._socket.bind((_LOCAL, self._own_port))
         except OSError as error:
             self.close()
             raise DeviceError(f"the emulated device cannot send by UDP ({said(error)})") from None

@@ -24,6 +24,8 @@ MOST_CHANNELS: Final = 1024
 #: No device counts further; what does is no count.
 MOST_COUNTS: Final = 2**48
 
+#: Records that are due before silence is one.
+_LEAST_RECORDS: Final = 2
 #: Keys that go with one format only.
 CSV_KEYS: Final = ("column", "separator", "decimal", "comment")
 BINARY_KEYS: Final = ("field", "sync", "byte_order", "checksum", "checksum_covers")
@@ -170,6 +172,8 @@ class RecordsConfig(DriverConfig):
         word = "column" if self.format == "csv" else "field"
         for place, quantity in enumerate(self.quantities):
             yield from quantity.mistakes(f"{word}[{place}]")
+        if self.stall_s * self.rate_hz < _LEAST_RECORDS:
+            yield f"stall_s is {self.stall_s:g}, in which no two records come at {self.rate_hz:g} a second; make it longer"
         labels = [label for quantity in self.quantities if quantity.role == "value" for label in quantity.labels]
         if not labels and not any(quantity.role == "value" for quantity in self.quantities):
             yield f"no {word} is a value; describe what the device sends with a '[[device.{word}]]' for each {word}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import struct
 from collections import Counter
 from pathlib import Path
@@ -263,9 +262,9 @@ def test_a_flipped_bit_costs_the_packet_and_no_more() -> None:
 @pytest.fixture
 def real_strap(data_folder: Path) -> bytes:
     """150 s of a real strap: test_data/120-second-bt-stream.dat of jpaalasm/zephyr-bt (BSD)."""
-    path = Path(os.environ.get("FLEX_TEST_BIOHARNESS", data_folder / "zephyr-bt" / "120-second-bt-stream.dat"))
+    path = data_folder / "zephyr-bt" / "120-second-bt-stream.dat"
     if not path.is_file():
-        pytest.skip(f"the recording of a real strap is not at {path}; set FLEX_TEST_BIOHARNESS")
+        pytest.skip(f"the recording of a real strap is not at {path}; it is test_data of jpaalasm/zephyr-bt")
     return path.read_bytes()
 
 
