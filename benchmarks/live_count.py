@@ -12,7 +12,7 @@ from collections import Counter
 
 import numpy as np
 
-from capture.live_count import COARSE_HZ, count_so_far
+from capture.live_count import COARSE_HZ, RunningCount, repetitions_so_far
 from drivers.simulated.athlete import Athlete
 from lab.actions import ACTIONS, SKILLS
 
@@ -38,10 +38,12 @@ def main() -> None:
                 time_s = np.arange(0.0, athlete.duration_s, 1 / COARSE_HZ)
                 joints_m = athlete.joints_m(time_s)
                 joints_m += np.random.default_rng(seed).normal(0.0, NOISE_M, joints_m.shape)
+                running = RunningCount()
                 for end in range(int(2 * COARSE_HZ), time_s.size, int(COARSE_HZ)):
                     began_s = time.process_time()
                     in_turn = ACTIONS[action].sides == "right_then_left"
-                    count = count_so_far(time_s[:end], joints_m[:end], in_turn=in_turn)
+                    found = repetitions_so_far(time_s[:end], joints_m[:end], in_turn=in_turn)
+                    count = running.after(time_s[end - 1], found)
                     costs_s.append(time.process_time() - began_s)
                     over = sum(one.end_s <= time_s[end - 1] for one in athlete.repetitions)
                     begun = sum(one.start_s <= time_s[end - 1] for one in athlete.repetitions)
