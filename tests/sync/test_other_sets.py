@@ -26,6 +26,16 @@ def performed(action: str, counts: list[int], rest_s: float, seed: int) -> tuple
         athlete = Athlete(seed + number, action, count, "amateur")
         own_s = np.arange(0.0, athlete.duration_s, 1 / RATE_HZ)
         joints_m = athlete.joints_m(own_s)
+def performed(
+    action: str, counts: list[int], rest_s: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, list[tuple[float, float]]]:
+    """Return times, poses and for each set its first start and last end in seconds, sets with rests between."""
+    poses: list[np.ndarray] = []
+    spans = []
+    rng = np.random.default_rng(seed)
+    for count in counts:
+        athlete = Athlete(seed, action, count, "amateur")
+        joints_m = athlete.joints_m(np.arange(0.0, athlete.duration_s, 1 / RATE_HZ))
         if poses:
             part = np.linspace(0.0, 1.0, round(rest_s * RATE_HZ))[:, None, None]
             poses.append(poses[-1][-1] * (1 - part) + joints_m[0] * part)
@@ -42,6 +52,11 @@ def said(doubts: tuple[str, ...]) -> list[tuple[int, int, int]]:
 
 
 @settings(deadline=None, max_examples=8)
+def said(doubts: tuple[str, ...]) -> list[tuple[int, ...]]:
+    return [tuple(map(int, found.groups())) for doubt in doubts if (found := SAID.match(doubt))]
+
+
+@settings(deadline=None, max_examples=4)
 @given(
     action=st.sampled_from([action for action, its in ACTIONS.items() if its.sides == "together"]),
     smaller=st.integers(4, 6),
@@ -52,6 +67,7 @@ def said(doubts: tuple[str, ...]) -> list[tuple[int, int, int]]:
 )
 def test_the_smaller_of_two_sets_is_said_with_its_count_and_place(
     action: str, smaller: int, larger: int, swapped: bool, rest_s: float, seed: int
+    action: str, smaller: int, larger: int, *, swapped: bool, rest_s: float, seed: int
 ) -> None:
     counts = [larger, smaller] if swapped else [smaller, larger]
     time_s, joints_m, spans = performed(action, counts, rest_s, seed)
@@ -61,6 +77,8 @@ def test_the_smaller_of_two_sets_is_said_with_its_count_and_place(
     assert abs(count - smaller) <= 1
     begin_s, end_s = spans[1 if swapped else 0]
     assert abs(first_s - begin_s) < 6 and abs(last_s - end_s) < 6
+    assert abs(first_s - begin_s) < 6
+    assert abs(last_s - end_s) < 6
 
 
 def test_of_three_sets_the_two_others_are_said() -> None:
@@ -77,6 +95,18 @@ def test_both_sides_of_another_set_count() -> None:
     assert found.found == 10
     ((count, _, _),) = said(found.doubts)
     assert count in (5, 6)
+    others = said(found.doubts)
+    assert [count for count, _, _ in others] == [5, 4]
+    for (_, first_s, last_s), (begin_s, end_s) in zip(others, spans[::2], strict=True):
+        assert abs(first_s - begin_s) < 2
+        assert abs(last_s - end_s) < 2
+
+
+def test_both_sides_of_another_set_count() -> None:
+    time_s, joints_m, _ = performed("A18", [10, 6], 20.0, 402)
+    found = find_repetitions(time_s, joints_m, 10, in_turn=True)
+    assert found.found == 10
+    assert [count for count, _, _ in said(found.doubts)] in ([5], [6])
 
 
 @pytest.mark.parametrize("action", ["A01", "A08", "A11", "A16"])
