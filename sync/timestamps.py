@@ -121,15 +121,28 @@ def frame_times(view: RecordedView, clock: ClockMap) -> SampleTimes:
     if not counted.usable:
         counted = split_at_gaps(counted, counted.counter.astype(np.float64), arrival, rate_hz)
         method, notes = "guess: frame index", (*notes, "its frame count does not count")
+    pieces = _frame_pieces(counted, arrival, view.device_time_s)
+    fits = fit_pieces(pieces, rate_hz)
+    by_clock = all(fit.over_device_time for fit in fits)
+    if view.stream.counter_origin == "host" and counted.usable and not by_clock:
+        notes = (*notes, "the device has no counter: losses before the host show as gaps in time at best")
+        if len(pieces) == 1:
+            counted = split_at_gaps(counted, counted.counter.astype(np.float64), arrival, rate_hz)
+            pieces = _frame_pieces(counted, arrival, view.device_time_s)
+            fits = fit_pieces(pieces, rate_hz)
+        method = "host count"
+    if by_clock:
+        method = "device time"
+    return _joined(counted, pieces, fits, [0] * len(pieces), rate_hz, method, notes)
+
+
+def _frame_pieces(counted: Counted, arrival_s: Float64, device_time_s: Float64) -> list[PieceArrivals]:
     pieces = []
     for piece in _pieces(counted):
         inside = counted.piece == piece
         samples = counted.counter[inside]
-        pieces.append(PieceArrivals(samples, samples.astype(np.float64), arrival[inside], view.device_time_s[inside]))
-    fits = fit_pieces(pieces, rate_hz)
-    if all(fit.over_device_time for fit in fits):
-        method = "device time"
-    return _joined(counted, pieces, fits, [0] * len(pieces), rate_hz, method, notes)
+        pieces.append(PieceArrivals(samples, samples.astype(np.float64), arrival_s[inside], device_time_s[inside]))
+    return pieces
 
 
 def strictly_increasing(time_s: Float64) -> Float64:

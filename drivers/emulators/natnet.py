@@ -98,6 +98,7 @@ class NatNetEmulator:
     """Motive on a socket of this computer. ``lost``, ``reordered`` and ``repeated`` are numbers of frames."""
 
     Config: ClassVar[type[EmulatorConfig]] = NatNetEmulatorConfig
+    PORT_KEY: ClassVar[str] = "command_port"
 
     def __init__(self, config: EmulatorConfig, stage: Stage) -> None:
         if not isinstance(config, NatNetEmulatorConfig):
@@ -129,6 +130,12 @@ class NatNetEmulator:
             y_up=config.up_axis == "y",
             units_per_m=1000 / config.unit_mm,
         )
+
+    @classmethod
+    def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the config that serves where a rig looks for Motive."""
+        keys = ("host", "command_port", "transport", "data_port", "group")
+        return {key: options[key] for key in keys if options.get(key) is not None}
 
     def open(self) -> None:
         """Bind the command port. Raises DeviceError."""

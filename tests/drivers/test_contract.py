@@ -1,4 +1,4 @@
-"""The contract every registered driver keeps, simulated, replayed or real."""
+"""The contract every driver that plays by itself keeps; test_wired_contract.py has the others."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ import simplejpeg
 from pydantic import ValidationError
 
 from drivers.driver import Driver, EndOfStream, TakeStart
-from drivers.emulators.emulator import find_emulator, serving
-from drivers.emulators.stage import Stage, StageConfig
-from drivers.host_clock import LslClock, VirtualClock
-from drivers.registry import BUILT_IN, driver_names, find_driver
+from drivers.host_clock import VirtualClock
+from drivers.registry import BUILT_IN, find_driver
 from lab.errors import DeviceError, RigError
 from lab.streams import CLOCK_LABELS, COUNTER_LABEL, FRAME_LABELS, Channel, Chunk, Frame, VideoFormat
 from storage.xdf_header import build_header
@@ -113,15 +111,10 @@ OPTIONS: dict[str, Callable[[Path], dict[str, object]]] = {
     },
     "replay.xdf": lambda folder: {"file": str(_xdf(folder))},
     "replay.video": lambda folder: {"file": str(_video(folder))},
-    "optitrack.natnet": lambda folder: {"host": "127.0.0.1"},
 }
 
-#: Those that play on a virtual clock; the others read an emulator over a socket or line, in real time.
-PLAYED = sorted(name for name in BUILT_IN if name.startswith(("simulated.", "replay.")))
-WIRED = sorted(set(BUILT_IN) - set(PLAYED))
 
-
-@pytest.fixture(params=PLAYED)
+@pytest.fixture(params=sorted(OPTIONS))
 def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
     kind = find_driver(request.param)
     made = kind(kind.Config.model_validate(OPTIONS[request.param](tmp_path)), VirtualClock(T0_S - 5))
@@ -129,11 +122,7 @@ def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
     made.close()
 
 
-def test_every_registered_driver_is_tried_here() -> None:
-    assert set(OPTIONS) == set(BUILT_IN) == set(driver_names())
-
-
-@pytest.mark.parametrize("name", sorted(BUILT_IN))
+@pytest.mark.parametrize("name", sorted(OPTIONS))
 def test_configs_are_frozen_closed_and_described(name: str, tmp_path: Path) -> None:
     config_class = find_driver(name).Config
     assert all(field.description for field in config_class.model_fields.values())
@@ -248,65 +237,3 @@ def test_an_unknown_driver_names_those_there_are() -> None:
     with pytest.raises(RigError) as caught:
         find_driver("vendor.nothing")
     assert all(name in str(caught.value) for name in itertools.islice(BUILT_IN, 3))
-
-
-@pytest.fixture(params=WIRED)
-def wired(request: pytest.FixtureRequest) -> Iterator[Driver]:
-    clock = LslClock()
-    kind, emulator = find_driver(request.param), find_emulator(request.param)
-    with serving(emulator(emulator.Config(), Stage(StageConfig(), clock.now_s()))) as options:
-        made = kind(kind.Config.model_validate(options), clock)
-        yield made
-        made.close()
-
-
-def test_metadata_of_a_device_on_a_wire_is_complete(wired: Driver) -> None:
-    test_metadata_is_complete(wired)
-
-
-def test_pieces_of_a_device_on_a_wire_fit_and_counters_advance(wired: Driver) -> None:
-    wired.close()
-    wired.open()
-    specs = {spec.name: spec for spec in wired.streams()}
-    wired.start(TakeStart("device", T0_S))
-    last: dict[str, int] = {}
-    last_arrival_s = -np.inf
-    seen = 0
-    while seen < 100 or set(last) != set(specs):
-        piece = wired.read()
-        if piece is None:
-            continue
-        seen += 1
-        assert seen < 10_000
-        spec = specs[piece.stream]
-        assert piece.arrival_s >= last_arrival_s
-        last_arrival_s = piece.arrival_s
-        if isinstance(piece, Frame):
-            counters = np.array([piece.frame_id])
-        else:
-            assert piece.values.shape == (len(piece.counters), len(spec.channels))
-            assert len(piece.counters) > 0
-            assert piece.counters.dtype == np.int64
-            assert piece.values.dtype == np.dtype(spec.format.replace("double", "float"))
-            counters = piece.counters
-        if spec.counted:
-            assert (np.diff(counters) > 0).all()
-            assert counters[0] > last.get(piece.stream, -1)
-        last[piece.stream] = int(counters[-1])
-
-
-def test_a_device_on_a_wire_is_closed_and_opened_again_at_once(wired: Driver) -> None:
-    threads = set(threading.enumerate())
-    wired.close()
-    for _ in range(2):
-        wired.open()
-        specs = wired.streams()
-        while wired.read() is None:
-            pass
-        wired.open()
-        assert [(spec.name, spec.channels) for spec in wired.streams()] == [
-            (spec.name, spec.channels) for spec in specs
-        ]
-        wired.close()
-        wired.close()
-    assert set(threading.enumerate()) == threads
