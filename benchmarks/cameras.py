@@ -145,7 +145,8 @@ def report(what: str, shares: list[Share]) -> None:
     megabytes = sum(share.bytes for share in shares) / wall_s / 1e6
     print(
         f"{what}: {frames} frames, {frames / wall_s / len(shares):.2f} a second each, {lost} lost, {gaps} missing in "
-        f"device time, {cpu:.2f} cores ({own:.2f} in the drivers' threads), {megabytes:.1f} MB/s"
+        f"device time, {cpu:.2f} cores ({own:.2f} in the drivers' threads: "
+        f"{own * wall_s / frames * 1e3:.2f} ms a frame), {megabytes:.1f} MB/s"
     )
 
 

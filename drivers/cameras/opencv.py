@@ -209,4 +209,6 @@ def open_capture(where: str | int, backend: int) -> Any:
     """Return OpenCV's capture of a camera; tests put one of their own in its place."""
     import cv2
 
+    log = cv2.utils.logging
+    log.setLogLevel(log.LOG_LEVEL_SILENT)  # our own sentence says it better
     return cv2.VideoCapture(where, backend)
