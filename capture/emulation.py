@@ -135,7 +135,9 @@ def _there_are() -> str:
 
 
 def _settings(request: EmulationRequest) -> dict[str, Any]:
-    said: dict[str, Any] = {} if request.port is None else {"port": parse_toml_value(request.port)}
+    said: dict[str, Any] = {}
+    if request.port is not None and request.drivers:
+        said[find_emulator(request.drivers[0]).PORT_KEY] = parse_toml_value(request.port)
     for one in request.settings:
         key, equals, value = one.partition("=")
         if not equals:

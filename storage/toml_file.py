@@ -112,6 +112,9 @@ def _mistake(path: Path, details: ErrorDetails, prefix: str) -> str:
     place = f"{path}: {key}" if key else f"{path}"
     if kind in ("missing", "extra_forbidden"):
         return f"{place} {right}."
+    if kind == "json_invalid":
+        found = right.removeprefix("Invalid JSON: ")
+        return f"{place} is torn or no JSON ({found}); put back a copy of it, such as that of a backup."
     if isinstance(details["input"], dict) and kind in ("value_error", "assertion_error"):
         return f"{place}: {right}."  # a check over a whole table: showing all of it would hide the sentence
     return f"{place} is {_shown(details['input'])}, but {right}."

@@ -187,7 +187,7 @@ class BaslerCamera(Camera):
             return None
         ticks = int(result.TimeStamp)
         device_time_s = ticks / self._tick_hz if ticks else math.nan
-        return Frame("", frame_id, device_time_s, arrival_s, self._encoded(result))
+        return Frame("", frame_id, device_time_s, arrival_s, b"" if self._looking else self._encoded(result))
 
     def _encoded(self, result: Any) -> bytes:
         kind, quality = self._settings.pixel_format, self._settings.quality

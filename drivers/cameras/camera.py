@@ -19,37 +19,18 @@ from lab.streams import CounterOrigin, Frame, StreamSpec, VideoFormat
 _SETTLE_S: Final = 0.6
 _MEASURE_S: Final = 1.4
 _LEAST_FRAMES: Final = 5
-#: A clock that goes further than this from the arrivals of a second is not believed.
-_CLOCK_TRUST: Final = 0.3
+#: How often the rate is measured before it is believed not to be the one that was asked for.
+_WINDOWS: Final = 3
+#: A camera of few frames a second is looked at for so many times ``stall_s`` at most.
+_AT_MOST: Final = 2.0
+#: A clock that goes so many times as fast or slow as the arrivals is not in seconds.
+_CLOCK_TRUST: Final = 4.0
 #: A camera is refused whose rate is further than this from what was asked.
 RATE_TOLERANCE: Final = 0.1
 #: A rate that nobody asked for is taken for the usual one that it is so near to.
 _USUAL_HZ: Final = (
-    1,
-    2,
-    5,
-    6,
-    7.5,
-    10,
-    12,
-    12.5,
-    15,
-    20,
-    24,
-    25,
-    30,
-    48,
-    50,
-    60,
-    72,
-    75,
-    90,
-    100,
-    120,
-    150,
-    180,
-    200,
-    240,
+    *(1, 2, 5, 6, 7.5, 10, 12, 12.5, 15, 20, 24, 25, 30, 48, 50, 60),
+    *(72, 75, 90, 100, 120, 150, 180, 200, 240),
 )
 _USUAL_NEAR: Final = 0.03
 
@@ -62,7 +43,8 @@ class Connected:
     """What is known of a camera once it sends. ``rate_hz`` is 0 where nothing was asked or announced.
 
     ``clock`` says in words what the device time is, "" where there is none. ``help`` is what to try where the rate is
-    not the one that was asked. A camera that ``may_be_silent`` waits for a trigger: silence is no failure.
+    not the one that was asked. A clock that is not ``clock_is_real`` may be made of the nominal rate. A camera that
+    ``may_be_silent`` waits for a trigger: silence is no failure.
     """
 
     codec: str = "mjpeg"
@@ -74,10 +56,20 @@ class Connected:
     model: str = ""
     serial: str = ""
     clock: str = ""
+    clock_is_real: bool = True
     help: str = ""
     may_be_silent: bool = False
     simulated: bool = False
     details: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the first frames show: frames per second, and pixels, 0 where they do not say."""
+
+    rate_hz: float
+    width: int = 0
+    height: int = 0
 
 
 class Camera:
@@ -94,6 +86,8 @@ class Camera:
         self._last_s = math.nan
         self._awaits_keyframe = self._may_be_silent = False
         self.remarks: tuple[str, ...] = ()
+        #: While it is set, nobody sees the pictures: what is not compressed need not be.
+        self._looking = False
         #: Pictures that were cut short or otherwise not whole; their frame ids are missing.
         self.broken = 0
 
@@ -115,7 +109,7 @@ class Camera:
         try:
             connected = self._connect()
             self._may_be_silent = connected.may_be_silent
-            self._spec = self._spec_of(connected, *self._look(connected.codec))
+            self._spec = self._spec_of(connected, self._look(connected))
             self._video = self._spec.video
         except BaseException:
             self.close()
@@ -172,51 +166,61 @@ class Camera:
             )
         return image
 
-    def _look(self, codec: str) -> tuple[list[Frame], int, int]:
-        """Return the frames of a second or so, and their width and height in pixels (0 where they do not say)."""
-        began_s = self._clock.now_s()
-        frames: list[Frame] = []
-        seen_s = began_s
-        first_s = math.nan
-        while True:
-            frame = self._next(0.2)
-            now_s = self._clock.now_s()
-            if frame is None:
-                if self._may_be_silent and now_s - began_s > _SETTLE_S:
-                    return [], 0, 0
-                if now_s - seen_s > self._camera_settings.stall_s:
+    def _look(self, connected: Connected) -> _Seen:
+        """Look at the first frames. Raises DeviceError where none come.
+
+        A rate that is not the one that was asked for is measured again, twice: while all devices of a rig start, the
+        computer is busy.
+        """
+        self._looking = True
+        try:
+            began_s = self._clock.now_s()
+            while (first := self._next(0.2)) is None:
+                waited_s = self._clock.now_s() - began_s
+                if self._may_be_silent and waited_s > _SETTLE_S:
+                    return _Seen(connected.rate_hz)
+                if waited_s > self._camera_settings.stall_s:
                     told = f" ({self.broken} were not whole)" if self.broken else ""
                     raise DeviceError(f"{self._what} sends no picture{told}; check its cable, power and settings")
-                continue
-            seen_s = now_s
-            first_s = now_s if math.isnan(first_s) else first_s
-            if frame.arrival_s - first_s < _SETTLE_S:
-                continue
-            frames.append(frame)
-            # a camera of few frames a second needs longer, but not for ever
-            long = frames[-1].arrival_s - frames[0].arrival_s >= _MEASURE_S
-            if (long and len(frames) >= _LEAST_FRAMES) or now_s - began_s > 3 * self._camera_settings.stall_s:
-                break
-        if codec != "mjpeg":
-            return frames, 0, 0
-        found = whole_jpeg(frames[-1].data)  # for its size
-        return (frames, 0, 0) if found is None else (frames, found[1], found[2])
+            self._frames_for(_SETTLE_S, first)
+            for _ in range(_WINDOWS):
+                frames = self._frames_for(_MEASURE_S, None)
+                seen = _Seen(measured_hz(frames, by_clock=connected.clock_is_real), *_size_of(frames, connected.codec))
+                if not connected.rate_hz or abs(seen.rate_hz / connected.rate_hz - 1) <= RATE_TOLERANCE:
+                    break
+            return seen
+        finally:
+            self._looking = False
 
-    def _spec_of(self, connected: Connected, frames: Sequence[Frame], width: int, height: int) -> StreamSpec:
-        width, height = width or connected.width, height or connected.height
+    def _frames_for(self, seconds: float, first: Frame | None) -> list[Frame]:
+        """Return the frames of so many seconds; without ``first`` until they are enough, but not for ever."""
+        began_s = self._clock.now_s()
+        frames = [] if first is None else [first]
+        while (passed_s := self._clock.now_s() - began_s) < _AT_MOST * self._camera_settings.stall_s:
+            enough = bool(frames) and (
+                frames[-1].arrival_s - frames[0].arrival_s >= seconds and len(frames) >= _LEAST_FRAMES
+            )
+            if enough or (first is not None and passed_s > seconds):
+                break
+            if (frame := self._next(0.2)) is not None:
+                frames.append(frame)
+        return frames
+
+    def _spec_of(self, connected: Connected, seen: _Seen) -> StreamSpec:
+        width, height = seen.width or connected.width, seen.height or connected.height
         if connected.width and (width, height) != (connected.width, connected.height):
             raise DeviceError(
                 f"{self._what} sends {width}x{height} pixels instead of {connected.width}x{connected.height}; "
                 f"ask for a size that it has{connected.help and ': '}{connected.help}"
             )
-        rate_hz = measured_hz(frames)
-        if not frames and self._may_be_silent:
-            rate_hz = connected.rate_hz
+        rate_hz = seen.rate_hz
         if connected.rate_hz and not abs(rate_hz / connected.rate_hz - 1) <= RATE_TOLERANCE:
             raise DeviceError(
                 f"{self._what} gives {rate_hz:.3g} frames per second instead of {connected.rate_hz:g}; "
                 f"{connected.help or 'ask for a rate that it has'}"
             )
+        if not rate_hz or not width or not height:
+            raise DeviceError(f"{self._what} sends too few pictures to be looked at; check its settings")
         details = dict(connected.details)
         details["device_time"] = connected.clock or "none"
         return StreamSpec(
@@ -234,10 +238,10 @@ class Camera:
         )
 
 
-def measured_hz(frames: Sequence[Frame]) -> float:
+def measured_hz(frames: Sequence[Frame], *, by_clock: bool = True) -> float:
     """Return frames per second, 0 for fewer than two.
 
-    By the camera's own clock where it has one that goes as the arrivals do, since a busy computer delays those. Where
+    ``by_clock``: by the camera's own clock where it has one in seconds, since a busy computer delays arrivals. Where
     frames count themselves, one that is lost does not make the camera slower.
     """
     if len(frames) < 2:
@@ -245,9 +249,14 @@ def measured_hz(frames: Sequence[Frame]) -> float:
     count = frames[-1].frame_id - frames[0].frame_id
     arrived_s = frames[-1].arrival_s - frames[0].arrival_s
     passed_s = frames[-1].device_time_s - frames[0].device_time_s
-    if not (passed_s > 0 and abs(passed_s / max(arrived_s, 1e-9) - 1) <= _CLOCK_TRUST):
+    if not (by_clock and arrived_s / _CLOCK_TRUST <= passed_s <= arrived_s * _CLOCK_TRUST):  # also NaN
         passed_s = arrived_s
     return count / passed_s if passed_s > 0 else math.inf
+
+
+def _size_of(frames: Sequence[Frame], codec: str) -> tuple[int, int]:
+    found = whole_jpeg(frames[-1].data) if frames and codec == "mjpeg" else None
+    return (0, 0) if found is None else (found[1], found[2])
 
 
 def usual_rate_hz(rate_hz: float) -> float:

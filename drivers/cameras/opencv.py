@@ -86,6 +86,7 @@ class OpencvCamera(Camera):
             model=camera.name if camera else "",
             serial=camera.serial if camera else "",
             clock="OpenCV's CAP_PROP_POS_MSEC, where there is one",
+            clock_is_real=False,
             help=_RATE_HELP,
             details={"backend": self._capture.getBackendName(), "opencv": cv2.__version__, **done},
         )
@@ -183,6 +184,8 @@ class OpencvCamera(Camera):
 
     def _encoded(self, image: Any) -> bytes | None:
         picture = np.asarray(image, dtype=np.uint8)
+        if self._looking and picture.shape[:2] == (self._settings.height, self._settings.width):
+            return b""
         data = (
             encode_grey(picture, self._settings.quality)
             if picture.ndim == 2
@@ -206,4 +209,6 @@ def open_capture(where: str | int, backend: int) -> Any:
     """Return OpenCV's capture of a camera; tests put one of their own in its place."""
     import cv2
 
+    log = cv2.utils.logging
+    log.setLogLevel(log.LOG_LEVEL_SILENT)  # our own sentence says it better
     return cv2.VideoCapture(where, backend)

@@ -78,9 +78,10 @@ def find_camera(wanted: str, root: Path = Path("/")) -> UsbCamera:
             return UsbCamera(name, Path(name).name, "", "")
     if len(matching) == 1:
         return matching[0]
-    there = "; ".join(camera.said for camera in cameras) or "no camera"
+    there = "; ".join(camera.said for camera in cameras)
     if not matching:
-        raise DeviceError(f"there is no camera '{wanted}'; there is {there}; {_NOBODY}")
+        others = f"; there is {there}" if there else ", and no other"
+        raise DeviceError(f"there is no camera '{wanted}'{others}; {_NOBODY}")
     raise DeviceError(
         f"{len(matching)} cameras are '{wanted}': {'; '.join(camera.said for camera in matching)}; name one by its port"
     )

@@ -127,6 +127,8 @@ class V4l2Camera(Camera):
         if len(data) < line * settings.height:
             self.broken += 1
             return None
+        if self._looking:
+            return b""
         lines = np.frombuffer(data, np.uint8, line * settings.height).reshape(settings.height, line)
         picture = lines[:, : settings.width * channels]
         if settings.format == "grey":

@@ -65,6 +65,7 @@ class BioHarnessEmulator:
     """
 
     Config: ClassVar[type[EmulatorConfig]] = BioHarnessEmulatorConfig
+    PORT_KEY: ClassVar[str] = "port"
 
     def __init__(self, config: EmulatorConfig, stage: Stage) -> None:
         """Touch nothing yet."""

@@ -41,13 +41,14 @@ class CytonEmulatorConfig(EmulatorConfig):
 
 
 class CytonEmulator:
-    """Serves one computer at a time.
+    """Serves one computer at a time; ``radio`` may be cleared and set, and the plug pulled, from another thread.
 
-    ``radio`` may be cleared and set, and the plug pulled, from another thread. ``sent`` are, where kept, the samples that the board took: how often it had begun to stream, the sample's number
+    ``sent`` are, where kept, the samples that the board took: how often it had begun to stream, the sample's number
     from then on, its host time, its microvolts (8,), and what became of its packet: sent, lost, cut or flipped.
     """
 
     Config: ClassVar[type[EmulatorConfig]] = CytonEmulatorConfig
+    PORT_KEY: ClassVar[str] = "port"
 
     def __init__(self, config: EmulatorConfig, stage: Stage) -> None:
         assert isinstance(config, CytonEmulatorConfig)

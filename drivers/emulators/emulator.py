@@ -37,6 +37,8 @@ class Emulator(Protocol):
     """What `emulate` and tests need of an emulator. Calls come in the order below."""
 
     Config: ClassVar[type[EmulatorConfig]]
+    #: The key of its config that `emulate --port` sets.
+    PORT_KEY: ClassVar[str]
 
     def __init__(self, config: EmulatorConfig, stage: Stage) -> None: ...
 

@@ -65,6 +65,7 @@ class NatNetEmulatorConfig(EmulatorConfig):
     loss: float = Field(0.0, ge=0, le=0.9, description="Probability that a frame is lost.")
     reorder: float = Field(0.0, ge=0, le=0.9, description="Probability that the next frame overtakes a frame.")
     duplicate: float = Field(0.0, ge=0, le=0.9, description="Probability that a frame comes twice.")
+    time_code: bool = Field(default=False, description="Whether a studio's time code comes in, 30 frames per second.")
     rename_after_s: float | None = Field(None, ge=0, description="When its first two joints change names.")
     flag_rename: bool = Field(default=True, description="Whether a frame says so.")
     silent_after_s: float | None = Field(None, ge=0, description="When it stops sending frames.")
@@ -85,10 +86,19 @@ def _version(text: str) -> Version:
     return Version(int(major), int(minor))
 
 
+def _time_code(since_s: float) -> tuple[int, int]:
+    """Return the code of a clock that says 10:00:00:00 at its first frame, and a quarter of its frame."""
+    seconds, rest = divmod(since_s, 1.0)
+    frames, part = divmod(rest * 30, 1.0)
+    hour, minute, second = 10 + int(seconds) // 3600 % 14, int(seconds) // 60 % 60, int(seconds) % 60
+    return hour << 24 | minute << 16 | second << 8 | int(frames), int(part * 4)
+
+
 class NatNetEmulator:
     """Motive on a socket of this computer. ``lost``, ``reordered`` and ``repeated`` are numbers of frames."""
 
     Config: ClassVar[type[EmulatorConfig]] = NatNetEmulatorConfig
+    PORT_KEY: ClassVar[str] = "command_port"
 
     def __init__(self, config: EmulatorConfig, stage: Stage) -> None:
         if not isinstance(config, NatNetEmulatorConfig):
@@ -120,6 +130,12 @@ class NatNetEmulator:
             y_up=config.up_axis == "y",
             units_per_m=1000 / config.unit_mm,
         )
+
+    @classmethod
+    def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the config that serves where a rig looks for Motive."""
+        keys = ("host", "command_port", "transport", "data_port", "group")
+        return {key: options[key] for key in keys if options.get(key) is not None}
 
     def open(self) -> None:
         """Bind the command port. Raises DeviceError."""
@@ -274,6 +290,7 @@ class NatNetEmulator:
         frame = replace(
             self._scene.frame(number, index, self.exposure_s, occluded),
             time_s=index / settings.rate_hz,
+            time_code=_time_code(index / settings.rate_hz) if settings.time_code else (0, 0),
             mid_exposure_ticks=self._ticks(exposure_s) if settings.mid_exposure else 0,
             received_ticks=self._ticks(exposure_s + _RECEIVED_AFTER_S * settings.latency_s),
             sent_ticks=self._ticks(now_s),

@@ -17,61 +17,27 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 import numpy as np
-from pydantic import Field
 
 from drivers.emulators import qtm_packets as wire
 from drivers.emulators.emulator import EmulatorConfig
 from drivers.emulators.qtm_client import MOST_CLIENTS, QtmClient
-from drivers.emulators.qtm_scene import FIRST_SEGMENT, AnalogBoard, QtmScene
+from drivers.emulators.qtm_scene import AnalogBoard, QtmScene
+from drivers.emulators.qtm_settings import PLATE_HZ, QtmEmulatorConfig, sections
 from drivers.emulators.stage import Stage
 from drivers.host_clock import LslClock
 from drivers.links.tcp_link import said
 from lab.errors import DeviceError
-from lab.joints import JOINTS
 
 _LOOK_S: Final = 0.05
 _ANALOG_FRAMES: Final = 5
-_PLATE_HZ: Final = 1000.0
 _UDP_BYTES: Final = 60_000
-
-
-class QtmEmulatorConfig(EmulatorConfig):
-    """What the emulated QTM measures, and what goes wrong with it."""
-
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    base_port: int = Field(0, ge=0, le=65000, description="Base port; 1 is added. 0: any that is free.")
-    discovery_port: int = Field(0, ge=0, le=65535, description="UDP port that discovery is answered on; 0: it is not.")
-    rate_hz: float = Field(100.0, gt=0, le=2000, description="Frames per second by QTM's own clock.")
-    drift_ppm: float = Field(12.0, ge=-500, le=500, description="How much QTM's clock runs fast, in ppm.")
-    first_frame: int = Field(1, ge=0, lt=2**32, description="Number of a measurement's first frame.")
-    extra_markers: int = Field(0, ge=0, le=1000, description="Markers beside those on the joints.")
-    hidden: float = Field(0.0, ge=0, lt=1, description="Share of the markers that no camera sees.")
-    y_up: bool = Field(default=False, description="Whether Y points up instead of Z.")
-    skeleton: bool = Field(default=True, description="Whether there is a skeleton.")
-    analog_hz: float = Field(2000.0, ge=0, le=20000, description="Rate of the analogue board; 0: there is none.")
-    analog_channels: int = Field(16, ge=1, le=64, description="Channels of the analogue board.")
-    plates: int = Field(0, ge=0, le=8, description="Force plates.")
-    newest_version: int = Field(28, ge=0, le=99, description="Newest version of the protocol that is known: 1.this.")
-    oldest_version: int = Field(0, ge=0, le=99, description="Oldest version that is known.")
-    period: bool = Field(
-        default=True, description="Whether the greeting ends with a full stop, as Qualisys' document says."
-    )
-    greets: bool = Field(default=True, description="Whether it greets at all.")
-    measuring: bool = Field(default=True, description="Whether a measurement is running from the start.")
-    password: str = Field("", description="What TakeControl needs; empty: nothing.")
-    lose: tuple[int, ...] = Field((), description="Frames of a measurement that are never sent, from 0.")
-    numbered: bool = Field(default=True, description="Whether frames are numbered; else all have the number 1.")
-    split_udp: bool = Field(default=False, description="Whether each component of a frame gets a datagram of its own.")
-    piece_bytes: int = Field(0, ge=0, le=65536, description="Most bytes that TCP carries at once; 0: as it comes.")
-    padding_bytes: int = Field(
-        0, ge=0, le=2**21, description="Size of a component beside the others that no client knows."
-    )
 
 
 class QtmEmulator:
     """QTM with a measurement of the stage's athlete. What tests do to it happens between two frames."""
 
     Config: ClassVar[type[EmulatorConfig]] = QtmEmulatorConfig
+    PORT_KEY: ClassVar[str] = "base_port"
 
     def __init__(self, config: EmulatorConfig, stage: Stage) -> None:
         assert isinstance(config, QtmEmulatorConfig)
@@ -163,6 +129,11 @@ class QtmEmulator:
         self.measuring = measuring
 
     # --- serving -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the config that serves where a rig looks for QTM."""
+        return {"base_port": 22222} | {key: options[key] for key in ("host", "base_port") if key in options}
 
     def open(self) -> None:
         """Bind the ports. Raises DeviceError."""
@@ -281,16 +252,16 @@ class QtmEmulator:
             return {}
         device_s = number / self.settings.rate_hz
         if not any(client.streaming for client in self._clients):  # nothing is kept for those who come later
-            self._plate_next = int(device_s * _PLATE_HZ) + 1
+            self._plate_next = int(device_s * PLATE_HZ) + 1
             if self._board is not None:
                 self._board.pass_over(device_s)
             return {}
         parts = {}
         if self._board is not None:
             parts["analog"] = wire.analog([(1, *self._board.until(device_s))])
-        first, count = self._plate_next, int(device_s * _PLATE_HZ) + 1 - self._plate_next
+        first, count = self._plate_next, int(device_s * PLATE_HZ) + 1 - self._plate_next
         self._plate_next += count
-        values = self.scene.force(first, count, _PLATE_HZ)
+        values = self.scene.force(first, count, PLATE_HZ)
         if self.settings.plates:
             parts["force"] = wire.force((plate + 1, first, values) for plate in range(self.settings.plates))
         return parts
@@ -382,21 +353,7 @@ class QtmEmulator:
             client.send(wire.text_packet(wire.ERROR, "Version NOT supported"))
 
     def _get_parameters(self, client: QtmClient, wanted: str) -> None:
-        settings = self.settings
-        nested = client.version.partition(".")[2].isdigit() and int(client.version.partition(".")[2]) > 20
-        segments = [(FIRST_SEGMENT + place, joint) for place, joint in enumerate(JOINTS)]
-        channels = [f"EMG {number + 1}" for number in range(settings.analog_channels)]
-        there = {
-            "general": wire.general_xml(settings.rate_hz, 8),
-            "3d": wire.three_d_xml(self.labels, "+Y" if settings.y_up else "+Z"),
-            "analog": wire.analog_xml([(1, "EMG board", settings.analog_hz, channels, "volts")])
-            if settings.analog_hz
-            else "",
-            "force": wire.force_xml((plate + 1, f"plate {plate + 1}", _PLATE_HZ) for plate in range(settings.plates))
-            if settings.plates
-            else "",
-            "skeleton": wire.skeletons_xml("athlete", segments, nested=nested) if settings.skeleton else "",
-        }
+        there = sections(self.settings, self.labels, client.version)
         names = [word.partition(":")[0] for word in wanted.lower().split()]
         names = list(there) if names == ["all"] else names
         if not names or any(name not in there for name in names):

@@ -47,8 +47,11 @@ class QtmClient:
 
     def send(self, data: bytes) -> None:
         """Send as much as goes now; the rest waits."""
+        if self.gone:
+            return
         self._waiting += data
         if len(self._waiting) > _MOST_WAITING:
+            self._waiting.clear()
             self.gone = True
             return
         self.flush()
@@ -57,7 +60,7 @@ class QtmClient:
         """Send what waits, as far as it goes."""
         try:
             while self._waiting:
-                sent = self.line.send(self._waiting[: self._piece_bytes or len(self._waiting)])
+                sent = self.line.send(self._waiting[: self._piece_bytes or _MOST_BYTES])
                 del self._waiting[:sent]
         except BlockingIOError:
             pass

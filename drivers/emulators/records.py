@@ -99,6 +99,7 @@ class RecordsEmulator(ABC):
     """
 
     Config: ClassVar[type[EmulatorConfig]] = RecordsEmulatorConfig
+    PORT_KEY: ClassVar[str] = "port"
 
     def __init__(self, config: EmulatorConfig, stage: Stage) -> None:
         """Touch nothing yet."""

@@ -56,6 +56,7 @@ class TrignoEmulator:
     """Serves the command and data ports in one thread. ``rows`` are the last ones by port, if the config keeps any."""
 
     Config: ClassVar[type[EmulatorConfig]] = TrignoEmulatorConfig
+    PORT_KEY: ClassVar[str] = "command_port"
 
     def __init__(self, config: EmulatorConfig, stage: Stage) -> None:
         if not isinstance(config, TrignoEmulatorConfig):
@@ -73,6 +74,12 @@ class TrignoEmulator:
         self._random = random.Random(stage.seed)  # noqa: S311 - no secret
         self.rows: dict[str, deque[Float32]] = {}
         self.commands: deque[str] = deque(maxlen=1000)
+
+    @classmethod
+    def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the config that serves where a rig looks for the Trigno Control Utility."""
+        ports = [f"{role}_port" for role in (_COMMAND, *_DATA, *_LEGACY)]
+        return {key: options[key] for key in ("host", *ports) if key in options}
 
     def open(self) -> None:
         """Listen on all ports. Raises DeviceError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import socket
 import struct
@@ -18,6 +19,8 @@ _BUFFER_BYTES: Final = 4 * 2**20
 _LONGEST_DATAGRAM: Final = 65535
 #: What Windows says on a socket whose last datagram met a closed port; it concerns nobody.
 _PORT_UNREACHABLE: Final = 10054
+#: What Windows says of an address that none of its cards has.
+_NO_SUCH_ADDRESS: Final = 10049
 
 
 class Datagram(NamedTuple):
@@ -73,6 +76,12 @@ class UdpLink:
                 line.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
         except OSError as error:
             self.close()
+            if error.errno == errno.EADDRNOTAVAIL or getattr(error, "winerror", None) == _NO_SUCH_ADDRESS:
+                address = self._interface if self._group is not None else self._address[0]
+                raise DeviceError(
+                    f"this computer has no network card with the address {address}, which is to reach {self._what}; "
+                    "check it, and the cable"
+                ) from None
             raise DeviceError(f"{where} for {self._what} cannot be used ({said(error)}); is it in use?") from None
 
     def send(self, data: bytes, address: tuple[str, int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,7 +60,9 @@ def find_port(port: str, what: str) -> tuple[str, str]:
         if "://" in port:
             return port, ""
         real = os.path.realpath(port) if os.name == "posix" else port
-        return port, next((found.serial for found in usb_ports() if found.port in {port, real}), "")
+        with contextlib.suppress(DeviceError):  # its name is enough
+            return port, next((found.serial for found in usb_ports() if found.port in {port, real}), "")
+        return port, ""
     serial = port[len(BY_SERIAL) :]
     ports = usb_ports()
     there = [found for found in ports if found.serial.lower() == serial.lower()]

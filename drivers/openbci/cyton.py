@@ -1,9 +1,9 @@
 """OpenBCI's Cyton, with or without a Daisy, through its USB dongle.
 
 The device's own count is 8 bits long, and 7 with a Daisy: a loss may hide whole turns of it, which the sync stage tells
-from time. The acceleration has no count of its own: it is counted as it comes. The board's millisecond clock is asked
-for with ``board_time``. Nothing here has met a board: it was tested with an emulator made from the firmware's source,
-to which brainflow speaks as well.
+from time. With ``board_time`` packets carry the board's millisecond clock, and the driver tells them by that. The
+acceleration is under the count of the packets that it came in, NaN in those in which none came. Nothing here has met a
+board: it was tested with an emulator made from the firmware's source, to which brainflow speaks as well.
 """
 
 from __future__ import annotations
@@ -36,11 +36,10 @@ from drivers.openbci.cyton_dialogue import (
 )
 from drivers.openbci.cyton_samples import SampleBuilder, Samples
 from lab.errors import DeviceError
-from lab.streams import COUNTER_LABEL, Channel, Chunk, StreamSpec
+from lab.streams import COUNTER_LABEL, COUNTER_MODULUS, Channel, Chunk, StreamSpec
 
 _RATE_HZ: Final = 250.0
 _DAISY_RATE_HZ: Final = 125.0
-_ACCEL_RATE_HZ: Final = 25.0
 _OLDEST_FIRMWARE: Final = (2,)
 #: From this firmware on the board has modes that outlive a reset.
 _MODES_FIRMWARE: Final = (3,)
@@ -92,7 +91,7 @@ class CytonConfig(DriverConfig):
     accelerometer: bool = Field(default=True, description="Whether the board's acceleration is a stream as well.")
     board_time: bool = Field(
         default=False,
-        description="Whether packets carry the board's millisecond clock, which tells the length of any gap.",
+        description="Whether packets carry the board's millisecond clock, which tells exactly what is lost.",
     )
     stall_s: float = Field(
         5.0, ge=0.5, le=60, description="Seconds without a packet after which the board counts as lost."
@@ -110,7 +109,7 @@ class CytonConfig(DriverConfig):
 
 
 class Cyton:
-    """A Cyton: its sEMG in microvolts, 8 channels at 250 Hz or 16 at 125 Hz, and its acceleration in g at 25 Hz."""
+    """A Cyton: its sEMG in microvolts, 8 channels at 250 Hz or 16 at 125 Hz, and its acceleration in g."""
 
     Config: ClassVar[type[DriverConfig]] = CytonConfig
 
@@ -251,7 +250,7 @@ class Cyton:
             channels=tuple(Channel(label, "microvolts", "EMG") for label in labels),
             rate_hz=_DAISY_RATE_HZ if daisy else _RATE_HZ,
             name="emg",
-            counter_modulus=NUMBERS // 2 if daisy else NUMBERS,
+            counter_modulus=COUNTER_MODULUS if self._settings.board_time else NUMBERS // 2 if daisy else NUMBERS,
             manufacturer="OpenBCI",
             model=model,
             serial=serial,
@@ -270,9 +269,9 @@ class Cyton:
         accel = StreamSpec(
             content_type="Accelerometer",
             channels=tuple(Channel(axis, "g", f"Acceleration{axis.upper()}") for axis in "xyz"),
-            rate_hz=_ACCEL_RATE_HZ,
+            rate_hz=_RATE_HZ,
             name="accel",
-            counter_origin="host",
+            counter_modulus=COUNTER_MODULUS if self._settings.board_time else NUMBERS,
             manufacturer="OpenBCI",
             model=model,
             serial=serial,
@@ -295,10 +294,11 @@ class Cyton:
         packets = self.splitter.feed(data)
         if not len(packets):
             return
-        self._packet_s = arrival_s
-        self._hand_on("emg", self._builder.emg(packets), arrival_s)
+        silent_s, self._packet_s = arrival_s - self._packet_s, arrival_s
+        emg, acceleration = self._builder.take_in(packets, silent_s)
+        self._hand_on("emg", emg, arrival_s)
         if self._accelerates:
-            self._hand_on("accel", self._builder.acceleration(packets), arrival_s)
+            self._hand_on("accel", acceleration, arrival_s)
 
     def _hand_on(self, stream: str, samples: Samples | None, arrival_s: float) -> None:
         if samples is not None:

@@ -11,43 +11,37 @@ import numpy as np
 
 from drivers.driver import DriverConfig, TakeStart, config_of
 from drivers.host_clock import HostClock
+from drivers.optitrack.device_time import MID_EXPOSURE, NO_TIME, device_time_s, moment_of
 from drivers.optitrack.frame_codec import FrameFlag, MocapFrame
 from drivers.optitrack.frame_order import Arrived, FrameOrder
-from drivers.optitrack.layout import Layout, RowFiller, differences, layout_of
+from drivers.optitrack.layout import RowFiller, differences, layout_of
 from drivers.optitrack.model_codec import Models
 from drivers.optitrack.natnet_codec import Echo
 from drivers.optitrack.natnet_session import NatNetConfig, NatNetSession, Received
-from drivers.optitrack.server_clock import ECHO_CHANNELS
+from drivers.optitrack.natnet_streams import described, time_code_row
+from drivers.optitrack.server_settings import rate_hz_of, unit_mm_of, up_axis_of
 from drivers.optitrack.wire import LABELLED, NEWEST
 from lab.errors import DeviceError
-from lab.streams import Channel, Chunk, StreamSpec
+from lab.streams import Chunk, StreamSpec
 
 _MM: Final = 1000.0
-_AXES: Final = ("x", "y", "z")
-#: Lengths that Motive can be set to; another answer is to another question.
-_UNITS_MM: Final = (1.0, 10.0, 25.4, 304.8, 1000.0)
 #: How the latency is measured at the beginning: so many echoes, and the frames of so long.
 _FIRST_ECHOES: Final = 8
 _ECHO_PAUSE_S: Final = 0.02
 _LATENCY_S: Final = 0.4
+#: Arrivals are never early, but late on a computer that is busy: more than this is no latency of a camera.
+_HIGHEST_LATENCY_S: Final = 0.1
 #: What is tracked is asked again so often, and at once where a frame says or shows that it changed.
 _MODELS_S: Final = 10.0
 _MODELS_AGAIN_S: Final = 0.2
 _LONGEST_DOUBT_S: Final = 2.0
 _MOST_IN_DOUBT: Final = 4096
-
-_MID_EXPOSURE: Final = "mid-exposure"
-_MOMENTS: Final = {
-    _MID_EXPOSURE: "mid_exposure_ticks",
-    "camera data received": "received_ticks",
-    "transmitted": "sent_ticks",
-}
-_SOFTWARE: Final = "software time"
-_NONE: Final = "none"
+#: Datagrams that may have waited when a take begins.
+_MOST_WAITING: Final = 10_000
 
 
 class OptitrackNatNet:
-    """``markers``, ``rigid_bodies`` and ``skeletons``, as far as the server has any, and ``echo``.
+    """``markers``, ``rigid_bodies``, ``skeletons`` and ``timecode``, as far as the server has any, and ``echo``.
 
     Counters are the server's frame numbers. Device time is the server's own clock in seconds, and says when the cameras
     were in the middle of their exposure, or what comes next to it (``details``: ``device_time``). ``echo`` compares
@@ -67,7 +61,7 @@ class OptitrackNatNet:
     def _forget(self) -> None:
         self._specs: tuple[StreamSpec, ...] = ()
         self._filler: RowFiller | None = None
-        self._moment = _NONE
+        self._moment = NO_TIME
         self._order = FrameOrder()
         self._chunks: deque[Chunk] = deque()
         self._in_doubt: deque[Arrived] = deque()
@@ -96,12 +90,12 @@ class OptitrackNatNet:
         layout = layout_of(models, labelled=session.info.version >= LABELLED)
         if not (layout.markers or layout.bodies or layout.segments):
             raise DeviceError(f"{session.what} tracks nothing: no asset is there; load or create one in Motive")
-        rate_hz = self._rate_hz(session)
-        unit_mm, remarks = _unit_mm(session), []
+        rate_hz = rate_hz_of(session, self._settings.rate_hz)
+        unit_mm, remarks = unit_mm_of(session), []
         if unit_mm is None:
             unit_mm = _MM
             remarks.append(f"{session.what} does not say its unit of length; metres are taken")
-        up = _up_axis(session)
+        up = up_axis_of(session)
         if up == "y":
             remarks.append(
                 f"{session.what} streams with y up; a marker map needs up_axis = \"y\", or set 'Up Axis' to Z in Motive"
@@ -122,11 +116,11 @@ class OptitrackNatNet:
         self._filler = RowFiller(layout, unit_mm / _MM)
         if not self._filler.fits(first):
             remarks.append(f"{session.what} sends markers or bodies that it does not describe: they are left out")
-        self._moment = _moment_of(first, ticking=session.echo is not None)
-        self._specs = self._described(session, layout, rate_hz, up, models)
+        self._moment = moment_of(first, ticking=session.echo is not None)
+        self._specs = described(session, layout, rate_hz, up, self._moment, models, coded=any(first.time_code))
         self._next_models_s = self._clock.now_s() + _MODELS_S
-        latency_s = self._latency_s(session) if self._moment == _MID_EXPOSURE else math.nan
-        if math.isfinite(latency_s):
+        latency_s = self._latency_s(session) if self._moment == MID_EXPOSURE else math.nan
+        if latency_s < _HIGHEST_LATENCY_S:
             remarks.append(
                 f"{session.what}: frames arrive {latency_s * 1e3:.1f} ms after mid-exposure, by its own clock;"
                 " that is the latency_s of the rig"
@@ -155,14 +149,6 @@ class OptitrackNatNet:
         offset_s = min(offsets)[1]
         return max(0.0, min(arrival_s - device_s for arrival_s, device_s in arrived) - offset_s)
 
-    def _rate_hz(self, session: NatNetSession) -> float:
-        answer = session.ask_number("FrameRate")
-        told_hz = answer.as_float() if answer is not None else None
-        rate_hz = told_hz if told_hz is not None and 0 < told_hz <= 5000 else self._settings.rate_hz
-        if rate_hz is None:
-            raise DeviceError(f"{session.what} does not say its frame rate; give it as 'rate_hz' in the rig")
-        return round(rate_hz, 6)
-
     def _first_frame(self, session: NatNetSession) -> MocapFrame:
         end_s = self._clock.now_s() + self._settings.stall_s
         while self._clock.now_s() < end_s:
@@ -183,62 +169,21 @@ class OptitrackNatNet:
                 found += f" (frames came from {', '.join(sorted(session.strangers))}: is that Motive's address?)"
         return found
 
-    def _described(
-        self, session: NatNetSession, layout: Layout, rate_hz: float, up: str, models: Models
-    ) -> tuple[StreamSpec, ...]:
-        info = session.info
-        details = {
-            "natnet_version": str(info.version),
-            "server": f"{info.application} {info.application_version}",
-            "transport": "multicast" if session.multicast else "unicast",
-            "up_axis": up,
-            "device_time": self._moment,
-        }
-        if info.clock_hz:
-            details["server_clock_hz"] = str(info.clock_hz)
-        if models.cameras:
-            details["cameras"] = str(len(models.cameras))
-        kinds: list[tuple[str, str, tuple[Channel, ...]]] = []
-        if layout.markers:
-            kinds.append(("markers", "MoCap", layout.marker_channels()))
-        if layout.segments:
-            kinds.append(("skeletons", "Skeleton" if kinds else "MoCap", layout.segment_channels()))
-        if layout.bodies:
-            kinds.append(("rigid_bodies", "RigidBody" if kinds else "MoCap", layout.body_channels()))
-        specs = [
-            StreamSpec(
-                content_type=kind,
-                channels=channels,
-                rate_hz=rate_hz,
-                name=name,
-                manufacturer="OptiTrack",
-                model=info.application,
-                details=details,
-            )
-            for name, kind, channels in kinds
-        ]
-        if session.echo is not None:
-            specs.append(
-                StreamSpec(
-                    content_type="Echo",
-                    channels=ECHO_CHANNELS,
-                    rate_hz=0.0,
-                    name="echo",
-                    format="double64",
-                    counted=False,
-                    manufacturer="OptiTrack",
-                    model=info.application,
-                    details=details,
-                )
-            )
-        return tuple(specs)
-
     def streams(self) -> tuple[StreamSpec, ...]:
         """Return what the server tracks; valid once open."""
         return self._specs
 
     def start(self, take: TakeStart) -> None:
-        """Ignored: the server runs by itself."""
+        """Drop what has waited since before the take: it belongs to none, and would be stamped as arriving now."""
+        session = self._session
+        if session is None:
+            raise DeviceError(f"device '{take.device}' was started before it was opened; open it first")
+        for _ in range(_MOST_WAITING):
+            received = session.receive(0)
+            if received is None:
+                break
+            self._take_in(received)
+        self._chunks.clear()
 
     def read(self) -> Chunk | None:
         """Return a frame of a stream or an echo, None after about 0.2 s without one.
@@ -301,7 +246,7 @@ class OptitrackNatNet:
         assert filler is not None
         info_hz = self._session.info.clock_hz if self._session is not None else 0
         counters = np.array([arrived.number], dtype=np.int64)
-        device_s = _device_time_s(frame, self._moment, info_hz)
+        device_s = device_time_s(frame, self._moment, info_hz)
         for spec in self._specs:
             if spec.name == "markers":
                 row = filler.markers(frame)
@@ -309,6 +254,8 @@ class OptitrackNatNet:
                 row = filler.bodies(frame)
             elif spec.name == "skeletons":
                 row = filler.segments(frame)
+            elif spec.name == "timecode":
+                row = time_code_row(*frame.time_code)
             else:
                 continue
             self._chunks.append(Chunk(spec.name, row[None], counters, arrived.arrival_s, device_s))
@@ -349,39 +296,6 @@ class OptitrackNatNet:
             session.request_models()
         if now_s - self._last_frame_s > self._settings.stall_s:
             raise DeviceError(f"{session.what}: {self._no_frames(session)}")
-
-
-def _unit_mm(session: NatNetSession) -> float | None:
-    answer = session.ask_number("UnitsToMillimeters")
-    told = answer.as_float() if answer is not None else None
-    if told is None:
-        return None
-    for unit_mm in _UNITS_MM:
-        if math.isclose(told, unit_mm, rel_tol=1e-4):
-            return unit_mm
-    raise DeviceError(f"{session.what} says that its unit is {told:g} mm; set its units to metres")
-
-
-def _up_axis(session: NatNetSession) -> str:
-    answer = session.ask_number("UpAxis")
-    told = answer.as_int() if answer is not None else None
-    return _AXES[told] if told is not None and 0 <= told < len(_AXES) else "unknown"
-
-
-def _moment_of(frame: MocapFrame, *, ticking: bool) -> str:
-    """Return what device time says of this server's frames: the earliest moment it knows."""
-    if ticking:
-        for moment, name in _MOMENTS.items():
-            if getattr(frame, name):
-                return moment
-    return _SOFTWARE if math.isfinite(frame.time_s) else _NONE
-
-
-def _device_time_s(frame: MocapFrame, moment: str, clock_hz: int) -> float:
-    if moment in _MOMENTS:
-        ticks = getattr(frame, _MOMENTS[moment])
-        return ticks / clock_hz if ticks else math.nan
-    return frame.time_s if moment == _SOFTWARE else math.nan
 
 
 def _failed_checks(session: NatNetSession) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Sequence
 
@@ -63,7 +64,8 @@ def _gather(
         if clock.now_s() >= again_s:
             again_s += _ASK_AGAIN_S
             for link in links:
-                link.send(hello(Message.DISCOVERY), target)
+                with contextlib.suppress(DeviceError):  # its network has just gone
+                    link.send(hello(Message.DISCOVERY), target)
         received = receive_first(links, min(left_s, _ASK_AGAIN_S))
         if received is None:
             continue

@@ -249,10 +249,11 @@ class Qtm:
         return self._specs
 
     def start(self, take: TakeStart) -> None:  # noqa: ARG002 - QTM runs by itself
-        """Say in ``events`` what QTM was last heard to do; it runs by itself."""
-        if self._state:
-            now_s = self._clock.now_s()
-            self._queue.append(self._event(f"state: {self._state}", now_s))
+        """Say in ``events`` what QTM was last heard to do, and what there is to remark; it runs by itself."""
+        said = [f"remark: {remark}" for remark in self.remarks]
+        said += [f"state: {self._state}"] if self._state else []
+        now_s = self._clock.now_s()
+        self._queue.extend(self._event(text, now_s) for text in said)
 
     # --- in a take -----------------------------------------------------------------------------------------------
 

@@ -68,7 +68,7 @@ def axis_remark(axis_up: str) -> str | None:
     if axis_up in {"Z", "+Z"}:
         return None
     if axis_up in {"Y", "+Y"}:
-        return 'in QTM the Y axis points up: the marker map of this device must have up_axis = "y"'
+        return 'in QTM the Y axis points up: the marker map of this device must say up_axis = "y"'
     return (
         f"in QTM {axis_up or 'no axis'} points up, which no marker map can turn; set +Z or +Y in QTM's project options"
     )

@@ -51,7 +51,7 @@ def test_none_and_two_are_one_sentence_with_what_is_there(tmp_path: Path) -> Non
 
 def test_without_any_camera_it_says_so(tmp_path: Path) -> None:
     assert list_cameras(tmp_path) == []
-    with pytest.raises(DeviceError, match="there is no camera; plug"):
+    with pytest.raises(DeviceError, match="there is no camera 'serial:AB12', and no other; plug"):
         find_camera("serial:AB12", tmp_path)
 
 
