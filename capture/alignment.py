@@ -108,10 +108,13 @@ def _in_microvolt(stream: AlignedStream) -> AlignedStream:
     channels = emg_channels(stream.channels)
     columns = [index for index, channel in enumerate(stream.channels) if channel in channels]
     factors = np.array([voltage_factor_uv(stream.channels[index].unit) for index in columns])
+    values = stream.values[:, columns]
+    if not bool(np.all(factors == 1.0)):
+        values = values * factors
     return replace(
         stream,
         channels=tuple(replace(stream.channels[index], unit="microvolts") for index in columns),
-        values=(stream.values[:, columns] * factors).astype(np.float32),
+        values=values.astype(np.float32),
     )
 
 

@@ -13,7 +13,9 @@ import click
 from capture.commands.amend import amend
 from capture.commands.backup import backup
 from capture.commands.check import check
+from capture.commands.devices import devices
 from capture.commands.doctor import doctor
+from capture.commands.emulate import emulate
 from capture.commands.export import export
 from capture.commands.import_recording import import_recording
 from capture.commands.info import info
@@ -23,6 +25,7 @@ from capture.commands.recover import recover
 from capture.commands.replay import replay
 from capture.commands.reps import reps
 from capture.commands.resegment import resegment
+from capture.commands.rig import rig
 from capture.commands.segment import segment
 from capture.commands.show import show
 from capture.commands.status import status
@@ -50,6 +53,8 @@ for _command in (
     record,
     import_recording,
     check,
+    devices,
+    rig,
     status,
     info,
     show,
@@ -68,6 +73,7 @@ for _command in (
     rebuild,
     stream,
     replay,
+    emulate,
     doctor,
 ):
     group.add_command(_command)

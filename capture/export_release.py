@@ -110,15 +110,24 @@ def _refuse_nothing(plan: ReleasePlan, request: ReleaseRequest) -> None:
         return
     why = "; ".join(f"{count} {what}" for what, count in sorted(plan.left_out.items())) or "it has no repetitions"
     advice = "use --partial" if not request.partial and any("without" in what for what in plan.left_out) else "record"
-    targets = f"; {_unknown_targets(plan)}" if plan.unknown_targets else ""
+    targets = f"; {_unknown_targets(plan, request)}" if plan.unknown_targets else ""
     raise RequestError(f"{request.dataset} has nothing to release ({why}); {advice}{targets}")
 
 
-def _unknown_targets(plan: ReleasePlan) -> str:
-    return (
-        f"which sEMG channels are the targets of {', '.join(plan.unknown_targets)} is not known; name them with"
-        " --emg-targets"
-    )
+def _unknown_targets(plan: ReleasePlan, request: ReleaseRequest) -> str:
+    named = [action for action in plan.unknown_targets if action in request.targets.targets]
+    others = [action for action in plan.unknown_targets if action not in named]
+    said = []
+    if named:
+        said.append(
+            f"of {', '.join(named)} there are takes without the sEMG channels that --emg-targets names; correct the"
+            " labels"
+        )
+    if others:
+        said.append(
+            f"which sEMG channels are the targets of {', '.join(others)} is not known; name them with --emg-targets"
+        )
+    return "; ".join(said)
 
 
 def _refuse_full_disk(dataset: Dataset, plan: ReleasePlan, folder: Path) -> None:
@@ -295,7 +304,7 @@ def _say(console: Console, plan: ReleasePlan, request: ReleaseRequest, absent: M
         console.warning(f"there, but without {what}: {count:,}{read}")
     if plan.unknown_targets:
         found = True
-        console.warning(_unknown_targets(plan))
+        console.warning(_unknown_targets(plan, request))
     if absent:
         found = True
         worst = max(absent, key=lambda one: absent[one])

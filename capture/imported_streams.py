@@ -14,8 +14,9 @@ from capture.stream_description import describe
 from capture.stream_query import matches_query
 from capture.visible_streams import shown
 from drivers.publish import clock_source_id
+from lab.device_names import VIEW_NAME
 from lab.errors import FlexCaptureError, RigError
-from lab.rig import VIEW_NAME, StreamEntry
+from lab.rig import StreamEntry
 from lab.streams import CLOCK_LABELS, CLOCK_SUFFIX, MARKERS_SOURCE, PROBES_LABELS, PROBES_NAME, StreamSpec
 from storage.xdf_header import StreamHeader
 from storage.xdf_reader import XdfStream

@@ -18,6 +18,7 @@ from capture.device_process import ignoring_interrupt
 from capture.running_take import TakePlan
 from capture.stream_state import ExpectedStream
 from capture.worker import ignore_the_terminal
+from lab.repetitions import Repetition
 from lab.streams import Channel
 
 if TYPE_CHECKING:
@@ -120,10 +121,36 @@ def count_repetitions(task: CountTask, pipe: Connection) -> None:
         _count(task, pipe)
 
 
-def count_so_far(time_s: Float64, positions_m: Float64, *, in_turn: bool) -> int:
-    """Return how many repetitions ``positions_m`` (n, joints, 3) at ``time_s`` (n,) hold.
+class RunningCount:
+    """The count as it is told, out of what is found second by second.
 
-    The one under way counts once it is over. No count is expected: nobody knows how far the set is. Rows that go back
+    Before a motion is over it may look like another: two repetitions like one with a sticking point, the first ones of
+    the other side like none. A repetition that was there does not go away, so that fewer are believed no sooner than
+    they have been found for as long as the longest repetition took.
+    """
+
+    def __init__(self) -> None:
+        """Begin at no repetition."""
+        self._told = 0
+        self._longest_s = 0.0
+        self._fewer_since_s: float | None = None
+
+    def after(self, time_s: float, found: Sequence[Repetition]) -> int:
+        """Return the count at ``time_s``, until when ``found`` were found; times increase from call to call."""
+        if len(found) < self._told:
+            if self._fewer_since_s is None:
+                self._fewer_since_s = time_s
+            if time_s - self._fewer_since_s < self._longest_s:
+                return self._told
+        self._told, self._fewer_since_s = len(found), None
+        self._longest_s = max((one.end_s - one.start_s for one in found), default=0.0)
+        return self._told
+
+
+def repetitions_so_far(time_s: Float64, positions_m: Float64, *, in_turn: bool) -> tuple[Repetition, ...]:
+    """Return the repetitions that ``positions_m`` (n, joints, 3) at ``time_s`` (n,) hold, in order.
+
+    The one under way is there once it is over. No count is expected: nobody knows how far the set is. Rows that go back
     in time are left out.
     """
     import numpy as np
@@ -132,13 +159,13 @@ def count_so_far(time_s: Float64, positions_m: Float64, *, in_turn: bool) -> int
 
     later = np.concatenate(([True], time_s[1:] > np.maximum.accumulate(time_s)[:-1]))
     time_s, positions_m = time_s[later], positions_m[later]
-    found = find_repetitions(time_s, positions_m, in_turn=in_turn)
-    if not in_turn or not found.found:
-        return found.found
+    found = find_repetitions(time_s, positions_m, in_turn=in_turn).repetitions
+    if not in_turn or not found:
+        return found
     # the other side's first repetitions are not yet enough to be seen as the second part of a set: looked at alone
-    rest = time_s > found.repetitions[-1].end_s
-    beyond = find_repetitions(time_s[rest], positions_m[rest]).found
-    return found.found + (beyond if beyond > 1 else 0)
+    rest = time_s > found[-1].end_s
+    beyond = find_repetitions(time_s[rest], positions_m[rest]).repetitions
+    return (*found, *beyond) if len(beyond) > 1 else found
 
 
 def _count(task: CountTask, pipe: Connection) -> None:
@@ -158,6 +185,7 @@ def _count(task: CountTask, pipe: Connection) -> None:
     every = max(1, round(task.rate_hz / COARSE_HZ))
     times: list[Any] = []
     poses: list[Any] = []
+    count = RunningCount()
     skip, next_s = 0, time.monotonic() + _PERIOD_S
     while not pipe.poll(_POLL_S):
         more = True
@@ -177,5 +205,6 @@ def _count(task: CountTask, pipe: Connection) -> None:
         positions = positions_of(task.channels, poses[0], task.marker_map)
         if positions is None:
             return
-        pipe.send(count_so_far(times[0], positions, in_turn=task.in_turn))
+        repetitions = repetitions_so_far(times[0], positions, in_turn=task.in_turn)
+        pipe.send(count.after(float(times[0].max()), repetitions))
         next_s = time.monotonic() + max(_PERIOD_S, (time.process_time() - began_s) / _SHARE)

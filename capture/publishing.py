@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -17,9 +16,10 @@ from capture.messages import Start, Stop
 from capture.supervision import Restart, SupervisedDevice, supervise
 from capture.visible_streams import visible_streams
 from capture.worker import WorkerTask
+from lab.device_names import device_name
 from lab.errors import DeviceError
-from lab.rig import VIEW_NAME
 from lab.streams import StreamSpec
+from storage.toml_text import toml_value
 
 #: A recorder subscribes to one stream after the other; this long after the first, playing begins.
 _LEAD_S: Final = 1.0
@@ -141,12 +141,8 @@ def _rig_lines(streams: Sequence[_Counted]) -> list[str]:
     for stream in streams:
         ready = stream.device.process.ready
         assert ready is not None
-        name = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in stream.name.lower())
-        name = (name if name[:1].isalpha() else f"s_{name}")[:32]
-        if VIEW_NAME.fullmatch(name):
-            name = f"{name}_rows"  # a stream of others is no view
-        source = json.dumps(ready.sources[stream.name], ensure_ascii=False)  # which TOML reads as well
-        lines += ["[[stream]]", f'name = "{name}"', f"source_id = {source}", ""]
+        source_id = toml_value(ready.sources[stream.name])
+        lines += ["[[stream]]", f'name = "{device_name(stream.name)}"', f"source_id = {source_id}", ""]
     return lines
 
 

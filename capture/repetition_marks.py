@@ -108,7 +108,7 @@ def _require_inside(request: RepetitionRequest, processed: ProcessedTake) -> Non
     for name in ("start", "turn", "end"):
         value = getattr(request, f"{name}_s")
         if value is not None and whole_s is not None and not whole_s[0] <= value + zero <= whole_s[1]:
-            first, last = (f"{edge - zero:.2f}" for edge in whole_s)
+            first, last = (f"{round(edge - zero, 2) + 0.0:.2f}" for edge in whole_s)  # no "-0.00"
             raise RequestError(f"--{name} {value:g} lies outside the recording, which goes from {first} to {last} s")
 
 

@@ -33,7 +33,8 @@ def segment_picture(title: str, time_s: Float64, signal: Float64, found: Segment
         return round(_LEFT + (when_s - from_s) / (to_s - from_s) * (_RIGHT - _LEFT))
 
     asked = "" if found.expected is None else f" of {found.expected}"
-    _text(image, f"{title}: {found.found}{asked} repetitions", (10, 26), 0.62)
+    plural = "" if found.found == 1 and found.expected in (None, 1) else "s"
+    _text(image, f"{title}: {found.found}{asked} repetition{plural}", (10, 26), 0.62)
     for row, doubt in enumerate(found.doubts[:2]):
         _text(image, doubt[:170], (10, 46 + 16 * row), 0.42, _TURN)
     for number, one in enumerate(found.repetitions, start=1):

@@ -64,7 +64,7 @@ def _from_c3d(request: SegmentRequest) -> SegmentSource:
 
     file = read_c3d(request.place)
     check_patterns((*file.labels, *file.analog_labels), request.columns, str(request.place))
-    clock = "seconds from the file's first frame"
+    clock = "the file's frames, in seconds from the first"
     signals: list[MotionSignal] = []
     notes: list[str] = []
     points = chosen(file.labels, request.columns)

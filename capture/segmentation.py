@@ -145,7 +145,8 @@ def _say(console: Console, source: SegmentSource, found: Segmentation, picture: 
     asked = "" if found.expected is None else f" of {found.expected}"
     saved = "" if picture is None else f" · saved to {picture}"
     ok = bool(found.repetitions) and found.expected in (None, found.found)
-    console.line(f"{found.found}{asked} repetitions{saved}", style="bold green" if ok else "bold yellow")
+    plural = "" if found.found == 1 and found.expected in (None, 1) else "s"
+    console.line(f"{found.found}{asked} repetition{plural}{saved}", style="bold green" if ok else "bold yellow")
 
 
 def _check_picture(request: SegmentRequest, output: SegmentOutput) -> None:

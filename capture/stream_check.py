@@ -79,6 +79,10 @@ def signal_problems(marker_map: MarkerMap | None, spec: StreamSpec) -> list[str]
             match_markers(markers, marker_map)
         elif markers and not set(JOINTS) <= set(markers):
             return ["sends markers that are no FLEX joints; name a marker_map"]
+        up = spec.details.get("axis_up", "").lstrip("+").lower()
+        turned = "z" if marker_map is None else marker_map.up_axis
+        if markers and up and up != turned:
+            return [f"says that {up} points up, but its marker_map is for {turned}; turn the one or the other"]
     return []
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from capture.imported_streams import NamedStream
 from capture.visible_streams import shown
+from lab.device_names import VIEW_NAME
 from lab.errors import RequestError
-from lab.rig import VIEW_NAME
 from lab.streams import FRAME_LABELS
 
 _MOST_NAMED: Final = 8

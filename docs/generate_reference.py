@@ -8,11 +8,9 @@ exit code is 1.
 from __future__ import annotations
 
 import inspect
-import types
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Any, Final, get_args
 
 import click
 from pydantic import BaseModel
@@ -20,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from calibration.markers import packaged_map, packaged_map_names
 from capture.cli import group
+from capture.field_words import bounds_in_words, default_in_words, number_in_words, type_in_words
 from drivers.registry import BUILT_IN, find_driver
 from lab.actions import ACTIONS
 from lab.emg_targets import EmgTargets
@@ -36,7 +35,6 @@ from storage.flex.description import TIME_DESCRIPTION, dataset_description
 REFERENCE: Final = Path(__file__).resolve().parent / "reference"
 
 _MADE_BY: Final = "<!-- Made from the code by docs/generate_reference.py; do not edit. -->"
-_WORDS: Final[dict[Any, str]] = {str: "text", bool: "true or false", int: "whole number", float: "number", date: "date"}
 
 
 def pages() -> dict[str, str]:
@@ -71,12 +69,21 @@ def _commands() -> Iterable[str]:
         "nothing touched; 3 a device, disk or file failed, what could be kept is kept and named; 130 interrupted.",
         "",
     )
-    for name, command in sorted(group.commands.items()):
+    for name, command in _all_commands(group):
         arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
         options = ["[options]"] if len(arguments) < len(command.params) else []
         usage = " ".join(("flex-capture", name, *options, *(_argument(argument) for argument in arguments)))
         yield from (f"## {name}", "", f"`{usage}`", "", inspect.cleandoc(command.help or ""), "")
         yield from _parameters(command)
+
+
+def _all_commands(top: click.Group, before: str = "") -> Iterable[tuple[str, click.Command]]:
+    """Give every command with its whole name; those of a group stand in its place."""
+    for name, command in sorted(top.commands.items()):
+        if isinstance(command, click.Group):
+            yield from _all_commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _argument(argument: click.Argument) -> str:
@@ -102,7 +109,7 @@ def _option_value(option: click.Option) -> str:
     kind = option.type
     if isinstance(kind, click.IntRange | click.FloatRange):
         word = "whole number" if isinstance(kind, click.IntRange) else "number"
-        return f"{word}, {_number(kind.min)} to {_number(kind.max)}"
+        return f"{word}, {number_in_words(kind.min)} to {number_in_words(kind.max)}"
     if isinstance(kind, click.Choice):
         return " or ".join(f"`{choice}`" for choice in kind.choices)
     return "path" if isinstance(kind, click.Path) else "text"
@@ -143,10 +150,26 @@ def _rig() -> Iterable[str]:
     yield from ("`source_id` or `query` must be given. [Streams of others](../how-to/streams-of-others.md).", "")
     yield from _fields(StreamEntry)
     yield from ("## Drivers", "", "Those that are built in; a package of your own may add others.", "")
+    tables: dict[type[BaseModel], str] = {}
     for name in sorted(BUILT_IN):
         driver = find_driver(name)
         yield from (f"### `{name}`", "", _doc(driver), "", _doc(driver.Config), "")
         yield from _fields(driver.Config)
+        for key, table in _tables_in(driver.Config):
+            if table not in tables:
+                tables[table] = name
+                yield from (f"#### `[[device.{key}]]`", "", _doc(table), "")
+                yield from _fields(table)
+            else:
+                yield from (f"`[[device.{key}]]`: as of `{tables[table]}`.", "")
+
+
+def _tables_in(model: type[BaseModel]) -> Iterable[tuple[str, type[BaseModel]]]:
+    """Give the fields of a model that are lists of tables, with the model of such a table."""
+    for name, field in model.model_fields.items():
+        for inner in get_args(field.annotation):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield name, inner
 
 
 def _doc(thing: Any) -> str:
@@ -155,7 +178,7 @@ def _doc(thing: Any) -> str:
 
 def _fields(model: type[BaseModel], without: Sequence[str] = ()) -> Iterable[str]:
     rows = [
-        (f"`{name}`", _type(field.annotation), _default(field), _bounds(field), field.description or "")
+        (f"`{name}`", type_in_words(field.annotation), _default(field), bounds_in_words(field), field.description or "")
         for name, field in model.model_fields.items()
         if name not in without
     ]
@@ -163,61 +186,9 @@ def _fields(model: type[BaseModel], without: Sequence[str] = ()) -> Iterable[str
     yield ""
 
 
-def _type(annotation: Any) -> str:
-    if annotation in _WORDS:
-        return _WORDS[annotation]
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _type(arguments[0])
-    if origin is Literal:
-        return " or ".join(f"`{argument}`" for argument in arguments)
-    if origin in (Union, types.UnionType):
-        return " or ".join(_type(argument) for argument in arguments if argument is not type(None))
-    if origin is tuple and arguments[-1] is Ellipsis:
-        return f"list of {_type(arguments[0])}"
-    if origin is tuple:
-        return f"list of {len(arguments)} {_type(arguments[0])}s"
-    if origin is dict:
-        return f"table {{{_type(arguments[0])} = {_type(arguments[1])}}}"
-    raise TypeError(f"{annotation} has no name in the reference yet; give it one in docs/generate_reference.py")
-
-
 def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    value = field.default
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, tuple):
-        return f"`[{', '.join(_toml(item) for item in value)}]`"
-    return f"`{_toml(value)}`"
-
-
-def _toml(value: str | float) -> str:
-    return f'"{value}"' if isinstance(value, str) else repr(value)
-
-
-def _bounds(field: FieldInfo) -> str:
-    words = []
-    for rule in field.metadata:
-        for name, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")):
-            bound = getattr(rule, name, None)
-            if bound is not None:
-                words.append(f"{sign} {_number(bound)}")
-        if getattr(rule, "min_length", None) is not None:
-            words.append("not empty" if rule.min_length == 1 else f"{rule.min_length} at least")
-        if getattr(rule, "pattern", None) is not None:
-            words.append(f"`{rule.pattern}`")
-    return ", ".join(words)
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "…"
-    short = f"{value:g}"
-    return short.replace("e+0", "e") if float(short) == value else repr(value)
+    words = default_in_words(field)
+    return words if words in {"", "required"} else f"`{words}`"
 
 
 # -- protocol ---------------------------------------------------------------------------------------------------
@@ -338,7 +309,10 @@ def _marker_maps() -> Iterable[str]:
         marker_map = packaged_map(name)
         yield from (f"## `{name}`", "", f"{marker_map.name}; {marker_map.up_axis} points up in the source.", "")
         rows = [
-            (joint, ", ".join(f"{_number(weight)} {marker}" for marker, weight in marker_map.joints[joint].items()))
+            (
+                joint,
+                ", ".join(f"{number_in_words(weight)} {marker}" for marker, weight in marker_map.joints[joint].items()),
+            )
             for joint in JOINTS
             if joint in marker_map.joints
         ]

@@ -16,6 +16,7 @@ BUILT_IN: Final[dict[str, str]] = {
     "simulated.emg": "drivers.simulated.emg:SimulatedEmg",
     "simulated.vest": "drivers.simulated.vest:SimulatedVest",
     "simulated.camera": "drivers.simulated.camera:SimulatedCamera",
+    "qualisys.qtm": "drivers.qualisys.qtm:Qtm",
     "camera.v4l2": "drivers.cameras.v4l2:V4l2Camera",
     "camera.opencv": "drivers.cameras.opencv:OpencvCamera",
     "camera.basler": "drivers.cameras.basler:BaslerCamera",
@@ -25,6 +26,13 @@ BUILT_IN: Final[dict[str, str]] = {
     "replay.csv": "drivers.replay.csv_file:ReplayCsv",
     "replay.xdf": "drivers.replay.xdf_file:ReplayXdf",
     "replay.video": "drivers.replay.video_file:ReplayVideo",
+    "delsys.trigno": "drivers.delsys.trigno:Trigno",
+    "openbci.cyton": "drivers.openbci.cyton:Cyton",
+    "records.serial": "drivers.records.links:SerialRecords",
+    "records.tcp": "drivers.records.links:TcpRecords",
+    "records.udp": "drivers.records.links:UdpRecords",
+    "zephyr.bioharness": "drivers.zephyr.bioharness:BioHarness",
+    "optitrack.natnet": "drivers.optitrack.natnet:OptitrackNatNet",
 }
 
 

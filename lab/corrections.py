@@ -66,7 +66,7 @@ def with_corrections(segmentation: Segmentation, marks: Iterable[Mark], zero_s: 
             repetitions=tuple(repetitions),
             doubts=(*count_doubt(len(repetitions), segmentation.expected), *doubts),
         ),
-        tuple(_remarks(segmentation.repetitions, repetitions, done, zero_s)),
+        tuple(dict.fromkeys(_remarks(segmentation.repetitions, repetitions, done, zero_s))),
         tuple(swallowed),
     )
 
@@ -83,7 +83,7 @@ def _apply(
     elif found is None or mark.act == "delete":
         return found, None
     else:
-        new = replace(found, excluded_reason=(mark.text or "not to be used") if mark.act == "exclude" else None)
+        new = replace(found, excluded_reason=(mark.text or "no reason given") if mark.act == "exclude" else None)
     repetitions.append(new)
     repetitions.sort(key=lambda one: one.start_s)
     return found, new

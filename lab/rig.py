@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-VIEW_NAME: Final = re.compile(r"view[1-9]")
-_DEVICE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
+from lab.device_names import DEVICE_NAME, VIEW_NAME
 
 
 class _Entry(BaseModel):
@@ -31,7 +29,7 @@ class _Entry(BaseModel):
     @field_validator("name")
     @classmethod
     def _plain_name(cls, name: str) -> str:
-        if not _DEVICE_NAME.fullmatch(name):
+        if not DEVICE_NAME.fullmatch(name):
             raise ValueError("a device name is a lower-case letter, then letters, digits or _ (32 at most)")
         return name
 

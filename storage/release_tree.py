@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lab.joints import JOINTS
-from storage.video_reader import VideoIndex, frames_between, packets, read_video_index
+from storage.display_matrix import display_matrix
+from storage.video_reader import VideoIndex, bgr_image, frames_between, packets, read_video_index
 
 #: Every repetition is resampled to so many frames.
 RELEASE_FRAMES: Final = 103
@@ -97,7 +98,8 @@ def list_mat(part: str, rows: Sequence[tuple[int, int, float]]) -> bytes:
 def write_pictures(clip: Path, folder: Path, numbers: Sequence[int]) -> None:
     """Write the frames ``numbers`` of a clip as ``img_00001.JPG``, ``img_00002.JPG`` … into a folder, which is made.
 
-    Frames that are whole JPEGs already, as in Motion JPEG, are copied bit for bit, others encoded (quality 95).
+    Frames that are whole JPEGs already, as in Motion JPEG, are copied bit for bit, others, and those that are to be
+    turned, encoded upright (quality 95).
     Numbers beyond the clip's last frame mean the last. Raises FileFormatError where the clip cannot be read, OSError
     where the folder cannot be written.
     """
@@ -124,7 +126,7 @@ def _jpegs(clip: Path, index: VideoIndex, wanted: set[int]) -> Iterator[tuple[in
         return
     number_at = {int(pts_us): number for number, pts_us in enumerate(index.pts_us)}
     left = set(wanted)
-    if index.codec == "mjpeg":
+    if index.codec == "mjpeg" and display_matrix(clip) is None:
         for pts_us, data in packets(clip, min(wanted), max(wanted), index):
             number = number_at.get(pts_us, -1)
             if number in left and _stands_alone(data):
@@ -135,8 +137,8 @@ def _jpegs(clip: Path, index: VideoIndex, wanted: set[int]) -> Iterator[tuple[in
     for pts_us, frame in frames_between(clip, int(index.pts_us[min(left)]), int(index.pts_us[max(left)])):
         number = number_at.get(pts_us, -1)
         if number in left:
-            image = frame.to_ndarray(format="bgr24")
-            yield number, simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=_JPEG_QUALITY, colorspace="BGR")
+            image = np.ascontiguousarray(bgr_image(frame))
+            yield number, simplejpeg.encode_jpeg(image, quality=_JPEG_QUALITY, colorspace="BGR")
 
 
 def _stands_alone(data: bytes) -> bool:

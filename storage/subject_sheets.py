@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
@@ -14,6 +12,7 @@ from lab.take import SUBJECT
 from storage.atomic import write_bytes_atomically
 from storage.os_errors import reason
 from storage.toml_file import read_toml, validation_sentences
+from storage.toml_text import toml_value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +40,7 @@ def read_sheet(out: Path, subject: str) -> SubjectSheet | None:
 def write_sheet(out: Path, subject: str, sheet: SubjectSheet) -> Path:
     """Write a subject's sheet atomically, replacing the one before; return its path. Raises RequestError."""
     path = sheet_path(out, subject)
-    lines = [f"{name} = {_toml(value)}\n" for name, value in sheet.model_dump(exclude_none=True).items()]
+    lines = [f"{name} = {toml_value(value)}\n" for name, value in sheet.model_dump(exclude_none=True).items()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes_atomically(path, (_HEAD.format(subject) + "".join(lines)).encode())
@@ -55,8 +54,3 @@ def list_sheets(out: Path) -> list[str]:
     folder = out / SHEETS_FOLDER
     names = [path.stem for path in folder.glob("*.toml")] if folder.is_dir() else []
     return sorted(name for name in names if SUBJECT.fullmatch(name))
-
-
-def _toml(value: object) -> str:
-    """Write one of the sheet's values; its words are ours, so that JSON's quotes are TOML's."""
-    return value.isoformat() if isinstance(value, date) else json.dumps(value)

@@ -76,6 +76,15 @@ def read_toml(path: Path, limit_bytes: int = 1_000_000) -> dict[str, Any]:
         raise FileFormatError(f"{path} nests its values too deeply; write them flatter.") from None
 
 
+def parse_toml_value(text: str) -> Any:
+    """Return what ``text`` is behind a TOML key; text that is no value of TOML's is text without its quotes."""
+    try:
+        found = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return found["value"] if found.keys() == {"value"} else text
+
+
 def _toml_sentence(path: Path, message: str, text: str) -> str:
     place = _PLACE.search(message)
     if place is None:
@@ -103,6 +112,9 @@ def _mistake(path: Path, details: ErrorDetails, prefix: str) -> str:
     place = f"{path}: {key}" if key else f"{path}"
     if kind in ("missing", "extra_forbidden"):
         return f"{place} {right}."
+    if kind == "json_invalid":
+        found = right.removeprefix("Invalid JSON: ")
+        return f"{place} is torn or no JSON ({found}); put back a copy of it, such as that of a backup."
     if isinstance(details["input"], dict) and kind in ("value_error", "assertion_error"):
         return f"{place}: {right}."  # a check over a whole table: showing all of it would hide the sentence
     return f"{place} is {_shown(details['input'])}, but {right}."

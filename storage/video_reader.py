@@ -18,6 +18,7 @@ import numpy.typing as npt
 from lab.errors import FileFormatError, LayoutError
 from lab.streams import VideoFormat
 from storage.atomic import sync_file, sync_folder
+from storage.display_matrix import display_matrix, matrix_of_frame, upright, write_display_matrix
 from storage.os_errors import reason
 from storage.take_folder import part_path
 from storage.video_writer import TIME_BASE, add_copied_stream, copied_packet
@@ -224,8 +225,13 @@ def frames_between(path: Path, low_us: int, high_us: int) -> Iterator[tuple[int,
                 yield pts_us, frame
 
 
+def bgr_image(frame: Any) -> npt.NDArray[np.uint8]:
+    """Return a decoded frame (av.VideoFrame) as a BGR image (height, width, 3), turned as the file says."""
+    return upright(frame.to_ndarray(format="bgr24"), matrix_of_frame(frame))
+
+
 def decode_frames(path: Path, indices: Sequence[int], index: VideoIndex | None = None) -> list[npt.NDArray[np.uint8]]:
-    """Decode the frames of the given numbers, in the order given, as BGR images (height, width, 3), as stored.
+    """Decode the frames of the given numbers, in the order given, as BGR images (height, width, 3), upright.
 
     Frames are counted in order of presentation and found by their pts. Neighbours are decoded in one go. Raises
     IndexError for a frame that the file does not have, FileFormatError where one cannot be decoded.
@@ -240,7 +246,7 @@ def decode_frames(path: Path, indices: Sequence[int], index: VideoIndex | None =
         numbers = {int(index.pts_us[number]): number for number in run}
         for pts_us, frame in frames_between(path, int(index.pts_us[run[0]]), int(index.pts_us[run[-1]])):
             if pts_us in numbers:
-                images[numbers[pts_us]] = frame.to_ndarray(format="bgr24")
+                images[numbers[pts_us]] = bgr_image(frame)
     missing = [number for number in wanted if number not in images]
     if missing:
         raise FileFormatError(f"{path}: frame {missing[0]} cannot be decoded; leave it out.")
@@ -265,11 +271,12 @@ def cut_clip(
 ) -> None:
     """Write the frames ``first`` to ``last`` inclusive of ``source`` as an indexed MOV of its own.
 
-    Times start at 0 and keep their spacing. Where every frame stands alone (mjpeg) they are copied bit for bit,
-    otherwise decoded and encoded again as H.264 (MJPEG where there is no such encoder). The same input gives the same
-    bytes. Frames are counted in order of presentation; ``index`` spares reading it again; ``label`` says in the file
-    what it is. An existing ``destination`` is replaced, in one act. Raises IndexError for frames that the source does
-    not have, FileFormatError where it cannot be read, LayoutError where the clip cannot be written.
+    Times start at 0 and keep their spacing, and the clip is turned where it is shown as the source is. Where every
+    frame stands alone (mjpeg) they are copied bit for bit, otherwise decoded and encoded again as H.264 (MJPEG where
+    there is no such encoder). The same input gives the same bytes. Frames are counted in order of presentation;
+    ``index`` spares reading it again; ``label`` says in the file what it is. An existing ``destination`` is replaced,
+    in one act. Raises IndexError for frames that the source does not have, FileFormatError where it cannot be read,
+    LayoutError where the clip cannot be written.
     """
     import av
 
@@ -284,10 +291,13 @@ def cut_clip(
             written = (_copy if index.all_intra else _encode)(container, source, index, first, last)
         if written != last - first + 1:
             raise FileFormatError(f"{source}: {written} of the {last - first + 1} frames of a clip could be read.")
+        matrix = display_matrix(source)
+        if matrix is not None:
+            write_display_matrix(part, matrix)
         back = len(read_video_index(part).pts_us)
-        if back != written:
+        if back != written or display_matrix(part) != matrix:
             raise LayoutError(
-                f"{destination} has {back} frames where {written} were written; check the disk and cut it again."
+                f"{destination} does not hold the {written} frames that were written; check the disk and cut it again."
             )
         with part.open("r+b") as file:
             sync_file(file.fileno())
@@ -349,7 +359,7 @@ def transcode_to_jpeg(
 ) -> tuple[list[bytes], npt.NDArray[np.int64], int, int]:
     """Decode a video once and return (JPEG frames, pts in microseconds (frames,), width, height).
 
-    Frames are turned as the file's rotation says and made smaller, never larger, until no side is longer than
+    Frames are turned and mirrored as the file says and made smaller, never larger, until no side is longer than
     ``max_side`` pixels. At most the first ``limit`` frames are returned. Raises FileFormatError where the file cannot
     be read or holds no frame.
     """
@@ -366,9 +376,7 @@ def transcode_to_jpeg(
             format="bgr24",
             interpolation="AREA",
         )
-        # The display matrix turns the picture counterclockwise by so many degrees.
-        turns = round(getattr(frame, "rotation", 0) / 90) % 4
-        image = np.ascontiguousarray(np.rot90(small.to_ndarray(), turns))
+        image = np.ascontiguousarray(upright(small.to_ndarray(), matrix_of_frame(frame)))
         if frames and image.shape[:2] != (height, width):
             raise FileFormatError(f"{path} changes its picture size at frame {len(frames)}; convert it first.")
         height, width = image.shape[:2]

@@ -43,7 +43,7 @@ _MOVED: Final = 0.15
 
 
 @dataclass(frozen=True)
-class _Kind:
+class Kind:
     """What alike repetitions have in common.
 
     ``base`` (components,) is the pose that they leave and ``way`` (components,) leads from it to their turn; ``course``
@@ -64,17 +64,17 @@ def with_missed(body: Body, candidates: tuple[Candidate, ...]) -> tuple[Candidat
     """Return ``candidates`` and what they have missed between them, and directly before and after them, in order."""
     if len(candidates) < 2:
         return candidates
-    kinds = _kinds(body, candidates)
+    kinds = kinds_of(body, candidates)
     missed: list[Candidate] = []
     for (one, kind), (other, next_kind) in pairwise(zip(candidates, kinds, strict=True)):
-        found = _between(body, kind, one.last, other.first)
+        found = motions_between(body, kind, one.last, other.first)
         if not found and next_kind is not kind:
-            found = _between(body, next_kind, one.last, other.first)
+            found = motions_between(body, next_kind, one.last, other.first)
         missed += found
     reach = [round((_LONGEST + _REST) * kind.length) for kind in (kinds[0], kinds[-1])]
     first, last = candidates[0].first, candidates[-1].last
-    before = _between(body, kinds[0], max(0, first - reach[0]), first, at_end=True)
-    after = _between(body, kinds[-1], last, min(body.time_s.size - 1, last + reach[1]), at_end=True)
+    before = motions_between(body, kinds[0], max(0, first - reach[0]), first, at_end=True)
+    after = motions_between(body, kinds[-1], last, min(body.time_s.size - 1, last + reach[1]), at_end=True)
     missed += [one for one in before[-1:] if first - one.last <= _REST * kinds[0].length]
     missed += [one for one in after[:1] if one.first - last <= _REST * kinds[-1].length]
     return tuple(sorted((*candidates, *missed), key=lambda one: one.first))
@@ -84,7 +84,7 @@ def what_is_odd(body: Body, candidates: tuple[Candidate, ...]) -> list[tuple[str
     """Return for each candidate in words how it differs from those of its kind."""
     if len(candidates) < 3:
         return [()] * len(candidates)
-    kinds = _kinds(body, candidates)
+    kinds = kinds_of(body, candidates)
     ways = [kind.part_of_way(body.shape[one.first : one.last + 1]) for one, kind in zip(candidates, kinds, strict=True)]
     far = np.array([float(np.max(way)) for way in ways])
     far = far / np.median(far)
@@ -106,7 +106,7 @@ def what_is_odd(body: Body, candidates: tuple[Candidate, ...]) -> list[tuple[str
     return odd
 
 
-def _kinds(body: Body, candidates: tuple[Candidate, ...]) -> list[_Kind]:
+def kinds_of(body: Body, candidates: tuple[Candidate, ...]) -> list[Kind]:
     """Return the kind of each candidate; those of one kind share one object."""
     ends = np.array([(body.shape[one.first] + body.shape[one.last]) / 2 for one in candidates])
     ways = np.array([body.shape[one.turn] for one in candidates]) - ends
@@ -114,10 +114,10 @@ def _kinds(body: Body, candidates: tuple[Candidate, ...]) -> list[_Kind]:
     alike = unit @ unit.T > _SAME_WAY
     every = courses(body, [(one.first, one.last) for one in candidates])
     length = np.array([one.last - one.first for one in candidates], dtype=np.float64)
-    known: dict[bytes, _Kind] = {}
+    known: dict[bytes, Kind] = {}
     for row in alike:
         if row.tobytes() not in known:
-            known[row.tobytes()] = _Kind(
+            known[row.tobytes()] = Kind(
                 np.median(ends[row], axis=0),
                 np.median(ways[row], axis=0),
                 every[row].mean(axis=0),
@@ -126,21 +126,27 @@ def _kinds(body: Body, candidates: tuple[Candidate, ...]) -> list[_Kind]:
     return [known[row.tobytes()] for row in alike]
 
 
-def _between(body: Body, kind: _Kind, left: int, right: int, *, at_end: bool = False) -> list[Candidate]:
-    """Return the motions of ``kind`` between two indices of the grid, in order."""
+def motions_between(body: Body, kind: Kind, left: int, right: int, *, at_end: bool = False) -> list[Candidate]:
+    """Return the motions of ``kind`` between two indices of the grid, in order.
+
+    ``at_end`` says that fidgets may lie there: they must be more like it.
+    """
     part = kind.part_of_way(body.shape[left : right + 1])
     lowest = _FAR_AT_ENDS if at_end else PARAMETERS["hole_lowest"]
     shape_at_least = _SHAPE_AT_ENDS if at_end else PARAMETERS["hole_shape"]
+    longest = int(_LONGEST * kind.length) + 1
     gone = np.concatenate(([False], part > _LEFT, [False]))
     begins, ends = np.flatnonzero(np.diff(gone.astype(np.int8)) > 0), np.flatnonzero(np.diff(gone.astype(np.int8)) < 0)
     found: list[Candidate] = []
     for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
         far = float(part[begin:end].max())
-        below_before = np.flatnonzero(part[:begin] <= _BACK * far)
-        below_after = np.flatnonzero(part[end:] <= _BACK * far)
+        # No further than the longest motion: the time must not grow with the square of a recording's length.
+        earliest = max(0, begin - longest)
+        below_before = np.flatnonzero(part[earliest:begin] <= _BACK * far)
+        below_after = np.flatnonzero(part[end : end + longest] <= _BACK * far)
         if far < lowest or not below_before.size or not below_after.size:
             continue
-        first, last = left + int(below_before[-1]), left + end + int(below_after[0])
+        first, last = left + earliest + int(below_before[-1]), left + end + int(below_after[0])
         turn = left + begin + int(np.argmax(part[begin:end]))
         if found and first < found[-1].last:
             continue
@@ -159,7 +165,7 @@ def _between(body: Body, kind: _Kind, left: int, right: int, *, at_end: bool = F
     return found
 
 
-def _shortest_ways(body: Body, candidates: tuple[Candidate, ...], kinds: list[_Kind]) -> Float64:
+def _shortest_ways(body: Body, candidates: tuple[Candidate, ...], kinds: list[Kind]) -> Float64:
     """Return how far (candidates,) the quarter of all coordinates that fall shortest go, in parts of the others' way.
 
     What moves most may be there long before the rest is: in a lunge the step is done before the hips are down.

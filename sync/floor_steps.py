@@ -25,13 +25,16 @@ _LEAST_OF_COUNT_S: Final = 0.25
 _NOISE: Final = 10.0
 #: A step is made at one arrival, or most of it is; of a jump the rest is a delay.
 _AT_ONCE: Final = 0.4
-#: A rate is told over this long, in which few breaks fall.
+#: A rate is told over this long, in which few breaks fall, and over no more than this part of all: most have no break.
 _RATE_LAG_S: Final = 5.0
+_LAGS: Final = 5
 #: For how long a floor is looked at on both sides: of a count that is only an index, and of a device's own.
 _INDEX_WINDOW_S: Final = 1.5
 _COUNT_WINDOW_S: Final = 20.0
-#: A step that is this near to whole turns of a counter is made of them.
+#: A step that is this near to whole turns of a counter is made of them; what a floor tells is better than the second.
+#: A device that began anew at any count must not pass for one that went on.
 _WHOLE_TURN: Final = 0.1
+_WHOLE_TURN_S: Final = 0.01
 _MOST_TURNS: Final = 2**40
 
 
@@ -100,7 +103,7 @@ def floor_steps(
 def _rate(count: Float64, arrival_s: Float64, rate_hz: float) -> float:
     """Return the rate as most stretches of some seconds show it, in counts a second."""
     lag = int(np.searchsorted(count, count[0] + _RATE_LAG_S * rate_hz))
-    lag = min(max(lag, 1), max(1, count.size // 2))
+    lag = min(max(lag, 1), max(1, count.size // _LAGS))
     passed_s = arrival_s[lag:] - arrival_s[:-lag]
     with np.errstate(divide="ignore", invalid="ignore"):
         period_s = float(np.median(passed_s / (count[lag:] - count[:-lag])))
@@ -156,7 +159,8 @@ def settle_count(counted: Counted, ends: Int64, stamps: Float64, modulus: int, r
                 after = before + 1 + _break_after(counted, before, here)
                 turns = step_s * rate_hz / modulus if modulus else 0.0
                 whole = round(turns)
-                if turning and 0 < whole < _MOST_TURNS and abs(turns - whole) < _WHOLE_TURN:
+                near = abs(turns - whole) < min(_WHOLE_TURN, _WHOLE_TURN_S * rate_hz / modulus) if turning else False
+                if near and 0 < whole < _MOST_TURNS:
                     counted = _turned(counted, after, whole * modulus)
                 elif not turning:
                     counted = _broken(counted, after)

@@ -18,6 +18,7 @@ from sync.done_badly import with_missed
 from sync.drive_signal import COARSE_HZ, SMOOTH_HZ, Body, body_of
 from sync.hypotheses import CHOICE, hypotheses_of, joined, prior, rival_of
 from sync.native_motion import NativeMotion
+from sync.other_sets import other_sets
 from sync.refined import refined
 
 Float64 = npt.NDArray[np.float64]
@@ -84,6 +85,7 @@ def repetitions_of(
     sure = [candidate.likeness * candidate.closure for candidate in candidates]
     if len(candidates) > 1 and float(np.median(sure)) < _ALIKE:
         doubts.append("the repetitions are little alike: they may be none")
+    doubts += other_sets(body, candidates)
     return segmentation(refined(body, native, candidates, of_muscles=of_muscles), expected, tuple(doubts))
 
 

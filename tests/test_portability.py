@@ -15,6 +15,8 @@ POSIX_NAMES = {
     "fork", "forkpty", "symlink", "mkfifo", "killpg", "getuid", "geteuid", "getpgid", "setsid", "chown", "symlink_to",
     "hardlink_to", "set_wakeup_fd", "pthread_kill", "SIGKILL", "SIGUSR1", "SIGALRM", "alarm",
 }  # fmt: skip
+#: Practice with a pty needs one, and says so elsewhere; a TCP port does the same.
+PTY_ONLY = {("drivers/emulators/serial_end.py", "symlink_to")}
 HEAVY_MODULES = {
     "scipy",
     "pandas",
@@ -63,7 +65,7 @@ def test_no_posix_only_call_on_the_main_path() -> None:
         f"{path}:{node.lineno} {node.attr}"
         for path, tree in sources()
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and node.attr in POSIX_NAMES
+        if isinstance(node, ast.Attribute) and node.attr in POSIX_NAMES and (path, node.attr) not in PTY_ONLY
     ]
     assert found == []
 

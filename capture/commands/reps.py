@@ -73,7 +73,7 @@ def reps(
     if len(asked) > 1:
         raise click.UsageError("say one thing at a time: --set, --insert, --delete, --exclude, --include or --undo")
     if bounds and not (asked and asked[0].act in {"set", "insert"}):
-        raise click.UsageError(f"{' and '.join(bounds)} need --set N or --insert")
+        raise click.UsageError(f"{' and '.join(bounds)} need{'s' if len(bounds) == 1 else ''} --set N or --insert")
     if reason and not (asked and asked[0].act in {"set", "insert", "delete", "exclude"}):
         raise click.UsageError("--reason needs --exclude N, or another correction")
     return repetitions_of_take(take, asked[0] if asked else None, out=out, dataset=dataset, as_json=as_json)

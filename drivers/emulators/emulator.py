@@ -15,6 +15,14 @@ from lab.errors import RequestError
 
 #: Emulators by the name of the driver that reads them.
 EMULATORS: Final[dict[str, str]] = {
+    "delsys.trigno": "drivers.emulators.trigno:TrignoEmulator",
+    "openbci.cyton": "drivers.emulators.cyton:CytonEmulator",
+    "qualisys.qtm": "drivers.emulators.qtm:QtmEmulator",
+    "records.serial": "drivers.emulators.records:SerialRecordsEmulator",
+    "records.tcp": "drivers.emulators.records:TcpRecordsEmulator",
+    "records.udp": "drivers.emulators.records:UdpRecordsEmulator",
+    "zephyr.bioharness": "drivers.emulators.bioharness:BioHarnessEmulator",
+    "optitrack.natnet": "drivers.emulators.natnet:NatNetEmulator",
     "camera.network": "drivers.emulators.network_camera:EmulatedNetworkCamera",
 }
 
@@ -29,8 +37,15 @@ class Emulator(Protocol):
     """What `emulate` and tests need of an emulator. Calls come in the order below."""
 
     Config: ClassVar[type[EmulatorConfig]]
+    #: The key of its config that `emulate --port` sets.
+    PORT_KEY: ClassVar[str]
 
     def __init__(self, config: EmulatorConfig, stage: Stage) -> None: ...
+
+    @classmethod
+    def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the config keys that make the emulator serve where a rig's ``[[device]]`` with ``options`` looks."""
+        ...
 
     def open(self) -> None:
         """Bind the address. Raises DeviceError."""

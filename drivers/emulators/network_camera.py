@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import math
+import re
 import socket
 import threading
 from typing import Any, ClassVar, Final
+from urllib.parse import urlsplit
 
 import numpy as np
 from pydantic import Field
@@ -19,18 +21,19 @@ from pydantic import Field
 from drivers.emulators.emulator import EmulatorConfig
 from drivers.emulators.stage import Stage
 from drivers.host_clock import HostClock, LslClock
-from drivers.links.tcp_link import said
+from drivers.links.tcp_link import said as in_words
 from drivers.simulated.drawing import Image, View
 from drivers.simulated.room import draw_room
 from lab.actions import ACTIONS
 from lab.cameras import PinholeCamera
-from lab.errors import DeviceError
+from lab.errors import DeviceError, RequestError
 
 _MOST_CLIENTS: Final = 32
 _MOST_REQUEST_BYTES: Final = 8192
 _REQUEST_S: Final = 5.0
 _SEND_S: Final = 3.0
 _TARGET_M: Final = (0.0, 0.0, 0.9)
+_SIZE: Final = re.compile(r"(?:^|&)size=(\d{1,5})x(\d{1,5})(?:&|$)")
 #: Where views stand: those of the simulated lab; others go round the athlete.
 _PLACES_M: Final = {
     "view1": (0.9, 4.2, 1.4),
@@ -75,6 +78,7 @@ class EmulatedNetworkCamera:
     """Serves any number of clients at once, each in a thread of its own."""
 
     Config: ClassVar[type[EmulatorConfig]] = EmulatedNetworkCameraConfig
+    PORT_KEY: ClassVar[str] = "port"
 
     def __init__(self, config: EmulatorConfig, stage: Stage, clock: HostClock | None = None) -> None:
         if not isinstance(config, EmulatedNetworkCameraConfig):
@@ -91,6 +95,19 @@ class EmulatedNetworkCamera:
         #: Pictures that were never sent because a client, or this computer, did not keep up.
         self.skipped = 0
 
+    @classmethod
+    def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the config that serves the view of a rig's URL, of the size in it. Raises RequestError if no HTTP."""
+        address = urlsplit(str(options["url"]))
+        view = address.path.strip("/").removesuffix(".mjpg")
+        if address.scheme != "http" or address.port is None or not view:
+            raise RequestError(f"no camera is emulated at {address.geturl()}; write http://127.0.0.1:PORT/view1.mjpg")
+        said: dict[str, Any] = {"host": address.hostname, "port": address.port, "views": (view,)}
+        if options.get("rate_hz") is not None:
+            said["rate_hz"] = options["rate_hz"]
+        size = _SIZE.search(address.query)  # as many network cameras are told it
+        return said | ({"width": int(size[1]), "height": int(size[2])} if size else {})
+
     def open(self) -> None:
         """Switch the camera on and bind its address. Raises DeviceError."""
         import cv2
@@ -104,7 +121,7 @@ class EmulatedNetworkCamera:
             self._server = socket.create_server((self._settings.host, self._port))
         except OSError as error:
             raise DeviceError(
-                f"the emulated camera cannot listen on {self._settings.host}:{self._port} ({said(error)})"
+                f"the emulated camera cannot listen on {self._settings.host}:{self._port} ({in_words(error)})"
             ) from None
         self._server.settimeout(0.1)
         self._port = int(self._server.getsockname()[1])  # switched on again, it is the same

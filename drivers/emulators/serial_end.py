@@ -15,6 +15,18 @@ from lab.errors import DeviceError
 _MOST_BYTES: Final = 4096
 
 
+def end_of(port: str) -> int | str:
+    """Return the TCP port or path of the line that a rig calls ``port``."""
+    return int(port.rpartition(":")[2]) if port.startswith("socket://") else port
+
+
+def line_at(port: int | str | None) -> SerialEnd:
+    """Return the end at a TCP port or path; where none is said a nameless pty, or any TCP port on Windows."""
+    if port is None and os.name != "posix":
+        port = 0
+    return SerialEnd(Path(port) if isinstance(port, str) else port)
+
+
 class SerialEnd:
     """Where a device's line ends. ``where`` is a TCP port (0: any), a path to be called so, or None for a nameless pty.
 
@@ -27,6 +39,7 @@ class SerialEnd:
         self._server: socket.socket | None = None
         self._client: socket.socket | None = None
         self._device = self._computer = -1
+        self._line = ""
         self.url = ""
         self.dropped = 0
 
@@ -53,11 +66,11 @@ class SerialEnd:
         self._device, self._computer = os.openpty()
         tty.setraw(self._computer)
         os.set_blocking(self._device, False)
-        self.url = os.ttyname(self._computer)
+        self.url = self._line = os.ttyname(self._computer)
         if path is not None:
             if path.is_symlink():
                 path.unlink()
-            path.symlink_to(self.url)
+            path.symlink_to(self._line)
             self.url = str(path)
 
     def receive(self, wait_s: float) -> bytes:
@@ -104,8 +117,9 @@ class SerialEnd:
                 with contextlib.suppress(OSError):
                     os.close(end)
         self._device = self._computer = -1
-        if isinstance(self._where, Path) and self._where.is_symlink():
-            self._where.unlink()
+        if self._line and isinstance(self._where, Path) and os.path.realpath(self._where) == self._line:
+            self._where.unlink()  # and not that of another emulator, which has taken the name
+        self._line = ""
 
     def _accept(self, wait_s: float) -> bool:
         assert self._server is not None

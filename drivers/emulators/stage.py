@@ -39,6 +39,7 @@ class Stage:
         """Raise RequestError for an action that is not simulated."""
         self._athlete = Athlete(settings.seed, settings.action, settings.repetitions, settings.skill)
         self._first_s = zero_s + settings.begin_s
+        self._rest_s = settings.rest_s
         self._period_s = self._athlete.duration_s + settings.rest_s
         self.action = settings.action
         self.seed = settings.seed
@@ -47,6 +48,14 @@ class Stage:
     def first_set_s(self) -> tuple[float, float]:
         """Host times at which the first set begins and ends."""
         return self._first_s, self._first_s + self._athlete.duration_s
+
+    def set_at(self, host_s: float) -> tuple[int, bool]:
+        """Return the number of the last set begun by a host time, from 1, and whether it is being performed."""
+        since_s = host_s - self._first_s
+        if since_s < 0:
+            return 0, False
+        number, within_s = divmod(since_s, self._period_s)
+        return int(number) + 1, within_s < self._period_s - self._rest_s
 
     def joints_m(self, host_s: npt.ArrayLike) -> Float64:
         """Return FLEX's joints (n, 21, 3) in metres, z up, at host times (n,)."""

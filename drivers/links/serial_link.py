@@ -14,6 +14,8 @@ from lab.errors import DeviceError
 
 _WAIT_S: Final = 0.2
 _MOST_BYTES: Final = 65536
+#: Pieces of a connection that are thrown away before it is used.
+_MOST_DRAINED: Final = 256
 _TCP: Final = re.compile(r"socket://([^:/?#]+|\[[0-9a-fA-F:]+\]):(\d{1,5})")
 
 
@@ -45,6 +47,9 @@ class SerialLink:
             )
         except (OSError, ValueError) as error:  # SerialException is an OSError
             raise DeviceError(self._why_not(error)) from None
+        # USB chips wait 16 ms for more to come, unless told that it matters; only Linux can be told from here
+        with contextlib.suppress(OSError, ValueError, AttributeError, NotImplementedError):
+            self._line.set_low_latency_mode(True)
 
     def send(self, data: bytes) -> None:
         """Send all of ``data``. Raises DeviceError."""
@@ -80,8 +85,9 @@ class SerialLink:
     def drain(self) -> None:
         """Throw away what has come so far. Raises DeviceError where the line is gone."""
         if self._tcp is not None:
-            while self._tcp.receive(0.0) is not None:
-                pass
+            for _ in range(_MOST_DRAINED):  # whoever sends faster than this will not come to an end
+                if self._tcp.receive(0.0) is None:
+                    break
             return
         line = self._opened()
         try:
@@ -104,7 +110,9 @@ class SerialLink:
         return self._line
 
     def _broken(self, error: Exception) -> DeviceError:
-        why = said(error) if isinstance(error, OSError) else "the line is gone"
+        # what pyserial itself says, without the system's number, is about its reading and not about the line
+        told = isinstance(error, OSError) and (error.errno is not None or isinstance(error, TimeoutError))
+        why = said(error) if told and isinstance(error, OSError) else "the line is gone"
         return DeviceError(f"{self._what} broke off ({why}); check its cable or dongle")
 
     def _why_not(self, error: Exception) -> str:

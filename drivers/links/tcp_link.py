@@ -63,10 +63,23 @@ class TcpLink:
             raise DeviceError(f"{self._what} closed the connection; check that it still runs")
         return data, arrival_s
 
+    def fileno(self) -> int:
+        """Return what a selector waits on, for a reader of several connections."""
+        return self._connected().fileno()
+
     @property
     def local_address(self) -> tuple[str, int]:
         """Host and port of this end."""
         host, port = self._connected().getsockname()[:2]
+        return str(host), int(port)
+
+    @property
+    def peer_address(self) -> tuple[str, int]:
+        """Address, resolved, and port of the device's end. Raises DeviceError where it has just gone."""
+        try:
+            host, port = self._connected().getpeername()[:2]
+        except OSError as error:
+            raise DeviceError(f"{self._what} broke off ({said(error)}); check its cable") from None
         return str(host), int(port)
 
     def close(self) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import select
 import socket
 import struct
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from drivers.host_clock import HostClock
@@ -16,6 +19,8 @@ _BUFFER_BYTES: Final = 4 * 2**20
 _LONGEST_DATAGRAM: Final = 65535
 #: What Windows says on a socket whose last datagram met a closed port; it concerns nobody.
 _PORT_UNREACHABLE: Final = 10054
+#: What Windows says of an address that none of its cards has.
+_NO_SUCH_ADDRESS: Final = 10049
 
 
 class Datagram(NamedTuple):
@@ -29,7 +34,7 @@ class Datagram(NamedTuple):
 class UdpLink:
     """A socket bound to ``host``:``port`` (0: any), a member of ``group`` on ``interface`` where a group is given.
 
-    ``what`` is what sentences call the device.
+    ``what`` is what sentences call the device; with ``broadcast`` it may send to all of a network.
     """
 
     def __init__(
@@ -40,12 +45,15 @@ class UdpLink:
         clock: HostClock,
         group: str | None = None,
         interface: str = "0.0.0.0",  # noqa: S104 - the system chooses one
+        *,
+        broadcast: bool = False,
     ) -> None:
         self._address = (host, port)
         self._what = what
         self._clock = clock
         self._group = group
         self._interface = interface
+        self._broadcast = broadcast
         self._socket: socket.socket | None = None
 
     def open(self) -> None:
@@ -57,6 +65,8 @@ class UdpLink:
         try:
             with contextlib.suppress(OSError):
                 line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+            if self._broadcast:
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             if self._group is not None:
                 line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # others may listen to the group too
             line.bind(self._address)
@@ -66,6 +76,12 @@ class UdpLink:
                 line.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
         except OSError as error:
             self.close()
+            if error.errno == errno.EADDRNOTAVAIL or getattr(error, "winerror", None) == _NO_SUCH_ADDRESS:
+                address = self._interface if self._group is not None else self._address[0]
+                raise DeviceError(
+                    f"this computer has no network card with the address {address}, which is to reach {self._what}; "
+                    "check it, and the cable"
+                ) from None
             raise DeviceError(f"{where} for {self._what} cannot be used ({said(error)}); is it in use?") from None
 
     def send(self, data: bytes, address: tuple[str, int]) -> None:
@@ -108,3 +124,20 @@ class UdpLink:
         if self._socket is None:
             raise DeviceError(f"{self._what} is not open; open it first")
         return self._socket
+
+    def fileno(self) -> int:
+        """Return the socket's number, for ``select``. Raises DeviceError where it is not open."""
+        return self._opened().fileno()
+
+
+def receive_first(links: Sequence[UdpLink], wait_s: float = 0.2) -> tuple[UdpLink, Datagram] | None:
+    """Return what any of several sockets gets next, and which; None after ``wait_s`` without anything.
+
+    Where several have something, the first in ``links`` goes first. Raises DeviceError where one of them failed.
+    """
+    readable = select.select(links, (), (), wait_s)[0]
+    for link in readable:
+        datagram = link.receive(0)
+        if datagram is not None:
+            return link, datagram
+    return None

@@ -119,6 +119,7 @@ class ReplayVideo:
 
 
 def _load(path: Path, settings: ReplayVideoConfig) -> _Film:
+    from storage.display_matrix import display_matrix
     from storage.video_reader import packets, read_video_index, transcode_to_jpeg
 
     index = read_video_index(path)
@@ -128,7 +129,7 @@ def _load(path: Path, settings: ReplayVideoConfig) -> _Film:
     if count > MAX_FRAMES:
         raise DeviceError(f"{path} holds more than {MAX_FRAMES} frames, too many to keep in memory; cut it")
     codec_said = f"{index.codec} {index.width}x{index.height}"
-    if index.codec == "mjpeg":
+    if index.codec == "mjpeg" and display_matrix(path) is None:
         if int(index.sizes.sum()) > MAX_BYTES:
             raise DeviceError(f"{path} holds more than {MAX_BYTES // 1024**3} GiB of frames; cut it")
         found = list(packets(path, 0, count - 1, index))

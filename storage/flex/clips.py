@@ -31,7 +31,7 @@ from storage.video_reader import VideoIndex, cut_clip, read_video_index
 CLIPS_KEY: Final = "flex.clips"
 
 #: Changes when the same frames of the same video would be cut into other bytes.
-_CUTTER_VERSION: Final = 1
+_CUTTER_VERSION: Final = 2
 _LONGEST_LIST: Final = 1 << 24
 _BLOCK_BYTES: Final = 1 << 20
 

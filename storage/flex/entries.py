@@ -74,7 +74,7 @@ def content_digest(take: AlignedTake) -> str:
         digest.update(name.encode())
         for array in arrays:
             digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
     if take.pose is not None:
         add("pose", take.pose.time_s, take.pose.positions_m)

@@ -115,7 +115,7 @@ def _read_signal(name: str, part: Any) -> StoredSignal:
     stored, times = part["values"], part["time"]
     if max(stored.size, times.size) > _MOST_NUMBERS:
         raise ValueError(f"{part.name} holds more numbers than a repetition can")
-    values, time_s = stored[()].astype(np.float32), times[()].astype(np.float64)
+    values, time_s = stored[()].astype(np.float32, copy=False), times[()].astype(np.float64, copy=False)
     if values.ndim == 1:
         values = values[:, None]
     labels = _labels(stored)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -102,11 +103,38 @@ def _add_dataset(group: Any, name: str, values: npt.NDArray[Any], unit: str, des
         chunk = (min(_CHUNK_ROWS, len(values)), *values.shape[1:])
         options |= {"chunks": chunk, "compression": "gzip", "compression_opts": 1, "shuffle": True}
     dataset = group.create_dataset(name, data=values, **options)
-    dataset.attrs["unit"] = unit
-    dataset.attrs["description"] = description
-    dataset.attrs["rate_nominal_hz"] = float(signal.rate_nominal_hz)
-    dataset.attrs["rate_measured_hz"] = float(signal.rate_measured_hz)
+    set_attributes(dataset, {"unit": unit, "description": description, **_rates(signal)})
     return dataset
+
+
+def _rates(signal: Signal) -> dict[str, float]:
+    return {
+        "rate_nominal_hz": float(signal.rate_nominal_hz),
+        "rate_measured_hz": float(signal.rate_measured_hz),
+    }
+
+
+def set_attributes(node: Any, attributes: Mapping[str, str | float | bool]) -> None:
+    """Give a new group or dataset attributes: the bytes of ``node.attrs[name] = value`` in less than half the time.
+
+    A take has hundreds of them, and h5py works out type and space of each anew.
+    """
+    import h5py
+
+    for name, value in attributes.items():
+        text = isinstance(value, str)
+        array = np.array(value, dtype=h5py.string_dtype()) if text else np.asarray(value)
+        kind, memory_kind, space = _attribute_type(None if text else array.dtype.str)
+        h5py.h5a.create(node.id, name.encode(), kind, space).write(array, mtype=memory_kind)
+
+
+@functools.cache
+def _attribute_type(of: str | None) -> tuple[Any, Any, Any]:
+    """Return what HDF5 calls one value of a numpy type, None for text: in the file, in memory, and its space."""
+    import h5py
+
+    kind = h5py.string_dtype() if of is None else np.dtype(of)
+    return h5py.h5t.py_create(kind, logical=True), h5py.h5t.py_create(kind), h5py.h5s.create(h5py.h5s.SCALAR)
 
 
 def signals_bytes(take: AlignedTake, repetitions: Sequence[Repetition], revision: str) -> bytes:
@@ -145,9 +173,6 @@ def signals_bytes(take: AlignedTake, repetitions: Sequence[Repetition], revision
                 values.attrs["labels"] = list(signal.labels)
                 values.flush()
                 _add_dataset(part, "time", signal.time_s[samples], "s", TIME_DESCRIPTION, signal).flush()
-                part.attrs["stream"] = signal.stream
-                part.attrs["device"] = signal.device
-                part.attrs["simulated"] = signal.simulated
-                part.attrs["rate_nominal_hz"] = float(signal.rate_nominal_hz)
-                part.attrs["rate_measured_hz"] = float(signal.rate_measured_hz)
+                set_attributes(part, {"stream": signal.stream, "device": signal.device, "simulated": signal.simulated})
+                set_attributes(part, _rates(signal))
     return sink.getvalue()

@@ -15,7 +15,7 @@ from storage.flex.description import SIGNALS
 from storage.flex.entries import Row
 from storage.flex.read_signals import StoredSignal, file_of, read_repetition_signals
 from storage.flex.tables import GENERATION_KEY, first_line, table_file, text_metadata
-from storage.video_reader import frames_between
+from storage.video_reader import bgr_image, frames_between
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,14 +125,14 @@ class StoredRepetition:
         return self._read(there_is)
 
     def pictures(self, view: str) -> Iterator[npt.NDArray[np.uint8]]:
-        """Decode a view's clip frame by frame: BGR (height, width, 3), as stored, start to end frame of the view.
+        """Decode a view's clip frame by frame: BGR (height, width, 3), upright, start to end frame of the view.
 
         Raises LayoutError where the view has no clip of it, or where it is missing or damaged.
         """
         path = self.clip(view)
         try:
             for _, frame in frames_between(path, 0, _END_OF_TIME_US):
-                yield frame.to_ndarray(format="bgr24")
+                yield bgr_image(frame)
         except FileFormatError as error:
             raise self._problem(
                 LayoutError(f"{first_line(error)}; write take {self.take_id} again from its raw take.")

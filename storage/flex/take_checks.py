@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from lab.actions import ACTIONS
 from lab.aligned import AlignedStream, AlignedTake
+from lab.device_names import VIEW_NAME
 from lab.errors import LayoutError
 from lab.joints import JOINTS
 from lab.repetitions import Segmentation
-from lab.rig import VIEW_NAME
 from lab.take import SESSION, SUBJECT, TAKE
 
 #: More repetitions than this are no set, but a segmentation gone wrong.

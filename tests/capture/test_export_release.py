@@ -235,6 +235,15 @@ def test_without_targets_nothing_is_made_up(dataset, flex_capture, tmp_path) -> 
     assert not (tmp_path / "r" / "EMG").exists()
     about = json.loads((tmp_path / "r/release.json").read_text(encoding="utf-8"))
     assert about["emg"]["targets_not_known"] == ["A09", "A16", "A17"]
+    (tmp_path / "t.toml").write_text('[targets]\nA17 = ["L nothing", "R nothing"]\n', encoding="utf-8")
+    outcome = flex_capture(
+        "export", dataset, tmp_path / "q", "--format", "release", "--emg-targets", tmp_path / "t.toml"
+    )
+    assert outcome.code == 2
+    assert (
+        "of A17 there are takes without the sEMG channels that --emg-targets names; correct the labels" in outcome.err
+    )
+    assert "which sEMG channels are the targets of A09, A16 is not known" in outcome.err
 
 
 def test_scores_come_from_annotations(takes, dataset, targets, flex_capture, tmp_path) -> None:

@@ -11,10 +11,11 @@ import numpy as np
 import pylsl
 import pytest
 
-from capture.live_count import COARSE_HZ, CountTask, LiveCount, count_so_far
+from capture.live_count import COARSE_HZ, CountTask, LiveCount, RunningCount, repetitions_so_far
 from drivers.simulated.athlete import Athlete
 from lab.actions import ACTIONS
 from lab.joints import JOINTS
+from lab.repetitions import Repetition
 from lab.streams import Channel
 
 CHANNELS = tuple(Channel(f"{joint}_{axis}", "meters", f"Position{axis}", joint) for joint in JOINTS for axis in "XYZ")
@@ -29,11 +30,37 @@ def played(action: str, skill: str, seed: int, repetitions: int = 10) -> tuple[A
 @pytest.mark.parametrize(("action", "skill"), [("A16", "novice"), ("A01", "expert"), ("A11", "amateur")])
 def test_at_no_moment_the_count_is_off_by_more_than_one(action: str, skill: str) -> None:
     athlete, time_s, joints_m = played(action, skill, 3)
+    running = RunningCount()
     for end in range(60, time_s.size, 100):
-        count = count_so_far(time_s[:end], joints_m[:end], in_turn=ACTIONS[action].sides == "right_then_left")
+        found = repetitions_so_far(time_s[:end], joints_m[:end], in_turn=ACTIONS[action].sides == "right_then_left")
+        count = running.after(time_s[end - 1], found)
         over = sum(one.end_s <= time_s[end - 1] for one in athlete.repetitions)
         begun = sum(one.start_s <= time_s[end - 1] for one in athlete.repetitions)
         assert over - 1 <= count <= begun + 1, (time_s[end - 1], over, begun, count)
+
+
+def of_length(count: int, seconds: float = 4.0) -> list[Repetition]:
+    return [Repetition(5.0 * k, 5.0 * k + 2, 5.0 * k + seconds, 1.0) for k in range(count)]
+
+
+def test_fewer_are_believed_once_they_have_been_found_for_as_long_as_a_repetition_takes() -> None:
+    running = RunningCount()
+    told = [
+        running.after(float(at), of_length(count)) for at, count in enumerate([0, 1, 5, 2, 2, 5, 6, 4, 3, 4, 4, 4, 4])
+    ]
+    assert told == [0, 1, 5, 5, 5, 5, 6, 6, 6, 6, 6, 4, 4]
+
+
+def test_the_second_side_takes_nothing_from_the_first() -> None:
+    """A reverse lunge of which, at 43 and 44 s, pairs of the first side's repetitions look like one."""
+    athlete, time_s, joints_m = played("A18", "novice", 500)
+    joints_m = joints_m + np.random.default_rng(500).normal(0.0, 0.0003, joints_m.shape)
+    running = RunningCount()
+    for end in range(820, 901, 20):
+        count = running.after(time_s[end - 1], repetitions_so_far(time_s[:end], joints_m[:end], in_turn=True))
+        over = sum(one.end_s <= time_s[end - 1] for one in athlete.repetitions)
+        begun = sum(one.start_s <= time_s[end - 1] for one in athlete.repetitions)
+        assert over - 1 <= count <= begun + 1
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ REFUSED = (
     (("--insert", "--start", 1, "--turn", 2), "needs a start, a turn and an end"),
     (("--set", 2, "--start", "nan"), "nan"),
     (("--delete", 1, "--undo"), "one thing at a time"),
-    (("--start", 1), "--start need --set N or --insert"),
+    (("--start", 1), "--start needs --set N or --insert"),
     (("--include", 1, "--reason", "x"), "--reason needs"),
     (("--undo",), "no correction"),
 )

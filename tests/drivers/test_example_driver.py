@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from drivers.host_clock import LslClock
@@ -16,18 +23,27 @@ from drivers.registry import driver_names, find_driver
 from lab.errors import DeviceError
 
 
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the example as a lab would, into a folder of its own, and return that."""
+    project = Path(__file__).resolve().parents[2]
+    source = shutil.copytree(project / "examples" / "driver-plugin", tmp_path_factory.mktemp("plugin") / "source")
+    folder = source.parent / "site"
+    # what it depends on and setuptools are here already; nothing is fetched
+    how = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", *how, "--target", str(folder), str(source)],
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.fixture
-def installed(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the example importable, with the entry point that its pyproject.toml declares."""
-    folder = project / "examples" / "driver"
-    declared = (folder / "pyproject.toml").read_text(encoding="utf-8")
-    assert '[project.entry-points."flex_capture.drivers"]\nforce_plate = "force_plate:ForcePlate"' in declared
-    information = tmp_path / "our_force_plate-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: our-force-plate\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[flex_capture.drivers]\nforce_plate = force_plate:ForcePlate\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.syspath_prepend(str(folder))
+def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process and those that it starts find the package."""
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
 
 
 @pytest.fixture
@@ -52,6 +68,32 @@ def plate() -> Iterator[tuple[int, threading.Event]]:
         thread = threading.Thread(target=serve)
         thread.start()
         yield server.getsockname()[1], done
+        done.set()
+        thread.join()
+
+
+@pytest.fixture
+def live_plate() -> Iterator[int]:
+    """A force plate that sends a hundred samples a second to one after the other who connects; its port."""
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+
+        def serve() -> None:
+            began_s, number = time.monotonic(), 0
+            while not done.is_set():
+                with contextlib.suppress(OSError):  # nobody has come, or has gone again
+                    connection, _ = server.accept()
+                    with connection:
+                        while not done.wait(0.02):
+                            due = int((time.monotonic() - began_s) * 100)
+                            lines = [b"%d,%.1f\n" % (count % 65_536, count / 10) for count in range(number, due)]
+                            number = due
+                            connection.sendall(b"".join(lines))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
         done.set()
         thread.join()
 
@@ -88,3 +130,25 @@ def test_a_plate_that_is_not_there_is_a_sentence(installed: None) -> None:
     driver = kind(kind.Config.model_validate({"host": "127.0.0.1", "port": port}), LslClock())
     with pytest.raises(DeviceError, match="does not answer"):
         driver.open()
+
+
+@pytest.mark.slow
+def test_the_installed_package_is_listed_and_recorded(
+    installed: None, live_plate: int, tmp_path: Path, flex_capture: Callable[..., Any]
+) -> None:
+    listed = flex_capture("devices", "--drivers", "force_plate")
+    assert listed.code == 0
+    assert "The rate it was set to, in hertz." in listed.out
+    assert "force_plate" in flex_capture("doctor").out
+    mocap = '[[device]]\nname = "mocap"\ndriver = "simulated.mocap"\nlatency_s = 0.008\n'
+    plate = f'[[device]]\nname = "plate"\ndriver = "force_plate"\nhost = "127.0.0.1"\nport = {live_plate}\n'
+    (tmp_path / "rig.toml").write_text(f'name = "a plate"\nmax_uncertainty_ms = 1000\n{mocap}{plate}')
+    out = tmp_path / "out"
+    rig = tmp_path / "rig.toml"
+    asked = ("--subject", "P1", "--rig", rig, "--out", out, "--reps", 1, "--yes", "--duration", 18)
+    done = flex_capture("record", *asked)
+    assert done.code == 0, done.out + done.err
+    streams = pd.read_parquet(out / "dataset" / "streams.parquet").set_index("stream")
+    assert streams.loc["plate", "lost"] == 0
+    assert streams.loc["plate", "samples"] > 300
+    assert abs(streams.loc["plate", "rate_measured_hz"] - 100) < 1

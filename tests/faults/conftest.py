@@ -27,5 +27,5 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: drivers-for-tests\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text(ENTRY_POINTS)
-    paths = [folder, HERE, PROJECT / "examples" / "driver", *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    paths = [folder, HERE, PROJECT / "examples" / "driver-plugin", *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return {"PYTHONPATH": os.pathsep.join(str(path) for path in paths if str(path))}

@@ -104,6 +104,7 @@ def test_damaged_records_get_sentences(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(TakeError) as caught:
         read_record(tmp_path)
     assert all(sentence.startswith(str(tmp_path)) and sentence.endswith(".") for sentence in caught.value.problems)
+    assert not any("b'" in sentence or "Invalid JSON" in sentence for sentence in caught.value.problems)
 
 
 @pytest.mark.parametrize("name", ["../A16-02/view1", "..", "", "a/b", "a\\b", "/tmp/view1", "view1\n"])

@@ -365,3 +365,32 @@ def test_turns_of_a_short_count_that_nobody_saw_are_told_by_time(lost):
     assert not [note for note in found.notes if "clock rows" in note]
     assert np.max(np.abs(found.time_s - made.true_host_s[found.kept])) < 0.002
     assert (np.diff(found.counter) >= 1).all()
+
+
+@pytest.mark.parametrize("seconds", [8.0, 12.0, 15.0, 20.0])
+@pytest.mark.parametrize("drift", [0.0, 3e-3])
+def test_turns_that_nobody_saw_are_told_in_a_short_take_too(seconds, drift):
+    """A radio out of reach for two seconds, once, and every sixtieth packet lost besides."""
+    away = (int(seconds * 100), int(seconds * 100) + 550)
+    others = [(first, first + 1) for first in range(50, int(seconds * 250), 60) if not away[0] <= first < away[1]]
+    lost = sorted([*others, away])
+    made = made_stream(4, rate_hz=250.0, modulus=256, seconds=seconds, chunk=1, jitter_s=0.001, drift=drift, lost=lost)
+    rows = made.stream.clock_rows.copy()
+    rows[:, 0] %= 256
+    found = sample_times(replace(made.stream, clock_rows=rows), ClockMap.identity())
+    assert found.lost == sum(end - first for first, end in lost)
+    assert np.max(np.abs(found.time_s - made.true_host_s[found.kept])) < 0.002
+
+
+@pytest.mark.parametrize("ahead", [-60, -20, -8, 8, 20, 60, 128])
+def test_a_device_that_began_anew_near_whole_turns_is_not_one_that_went_on(ahead):
+    """Unplugged for five turns of its 8-bit count, it comes back at a count that is nearly where it would be."""
+    made = made_stream(
+        5, rate_hz=250.0, modulus=256, seconds=30.0, chunk=2, jitter_s=0.004, drift=3e-3, lost=[(3000, 4280)]
+    )
+    counter, rows = made.stream.counter.copy(), made.stream.clock_rows.copy()
+    counter[3000:] = (counter[3000:] + ahead) % 256
+    rows[rows[:, 0] >= 3000, 0] += ahead
+    rows[:, 0] %= 256
+    found = sample_times(replace(made.stream, counter=counter, clock_rows=rows), ClockMap.identity())
+    assert np.max(np.abs(found.time_s - made.true_host_s[found.kept])) < 0.004
