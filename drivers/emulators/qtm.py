@@ -133,7 +133,7 @@ class QtmEmulator:
     @classmethod
     def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
         """Return the config that serves where a rig looks for QTM."""
-        return {key: options[key] for key in ("host", "base_port") if key in options}
+        return {"base_port": 22222} | {key: options[key] for key in ("host", "base_port") if key in options}
 
     def open(self) -> None:
         """Bind the ports. Raises DeviceError."""

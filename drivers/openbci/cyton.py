@@ -2,8 +2,8 @@
 
 The device's own count is 8 bits long, and 7 with a Daisy: a loss may hide whole turns of it, which the sync stage tells
 from time. With ``board_time`` packets carry the board's millisecond clock, and the driver tells them by that. The
-acceleration has no count of its own: it is counted as it comes. Nothing here has met a board: it was tested with an
-emulator made from the firmware's source, to which brainflow speaks as well.
+acceleration is under the count of the packets that it came in, NaN in those in which none came. Nothing here has met a
+board: it was tested with an emulator made from the firmware's source, to which brainflow speaks as well.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ from lab.streams import COUNTER_LABEL, COUNTER_MODULUS, Channel, Chunk, StreamSp
 
 _RATE_HZ: Final = 250.0
 _DAISY_RATE_HZ: Final = 125.0
-_ACCEL_RATE_HZ: Final = 25.0
 _OLDEST_FIRMWARE: Final = (2,)
 #: From this firmware on the board has modes that outlive a reset.
 _MODES_FIRMWARE: Final = (3,)
@@ -110,7 +109,7 @@ class CytonConfig(DriverConfig):
 
 
 class Cyton:
-    """A Cyton: its sEMG in microvolts, 8 channels at 250 Hz or 16 at 125 Hz, and its acceleration in g at 25 Hz."""
+    """A Cyton: its sEMG in microvolts, 8 channels at 250 Hz or 16 at 125 Hz, and its acceleration in g."""
 
     Config: ClassVar[type[DriverConfig]] = CytonConfig
 
@@ -270,9 +269,9 @@ class Cyton:
         accel = StreamSpec(
             content_type="Accelerometer",
             channels=tuple(Channel(axis, "g", f"Acceleration{axis.upper()}") for axis in "xyz"),
-            rate_hz=_ACCEL_RATE_HZ,
+            rate_hz=_RATE_HZ,
             name="accel",
-            counter_origin="host",
+            counter_modulus=COUNTER_MODULUS if self._settings.board_time else NUMBERS,
             manufacturer="OpenBCI",
             model=model,
             serial=serial,
@@ -296,9 +295,10 @@ class Cyton:
         if not len(packets):
             return
         silent_s, self._packet_s = arrival_s - self._packet_s, arrival_s
-        self._hand_on("emg", self._builder.emg(packets, silent_s), arrival_s)
+        emg, acceleration = self._builder.take_in(packets, silent_s)
+        self._hand_on("emg", emg, arrival_s)
         if self._accelerates:
-            self._hand_on("accel", self._builder.acceleration(packets), arrival_s)
+            self._hand_on("accel", acceleration, arrival_s)
 
     def _hand_on(self, stream: str, samples: Samples | None, arrival_s: float) -> None:
         if samples is not None:

@@ -4,6 +4,10 @@ With a Daisy the board halves its rate: each packet of an even number holds chan
 channels 1 to 8, each the board's mean of two conversions. Such two are one sample of 16 channels, as brainflow 5.23
 has it too; the upper eight are one conversion, 4 ms, earlier than the lower eight, and nothing is interpolated. A
 sample of which a half is lost is lost. So is the first of a stream: its upper half is made with what was before.
+
+The accelerometer has a clock of its own and about 25 values a second; the board sends zeros until there is a new one,
+or, in packets with a time, each axis in every tenth packet. A row of acceleration is therefore made of every packet,
+under that packet's count, NaN where nothing new came: its time and its losses are known as well as those of the sEMG.
 """
 
 from __future__ import annotations
@@ -31,6 +35,8 @@ _LATER_S: Final = 0.3
 #: The number's last digit in packets with a time that hold the axes x, y, z.
 _FIRST_AXIS: Final = 7
 _AXES: Final = 3
+#: Rows without a new acceleration that wait for one that has it.
+_MOST_HELD: Final = 50
 
 
 def microvolts_per_count(gain: int) -> float:
@@ -61,56 +67,59 @@ class SampleBuilder:
         self._upper: tuple[int, npt.NDArray[np.int32]] | None = None
         self._last_ms = 0
         self._timed = False
-        self._axes: tuple[int, list[int]] = (-1, [])
-        self.accelerations = 0
+        self._awake = False
+        self._held: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]] = []
+        self._held_rows = 0
 
     def forget_half(self) -> None:
         """Let a half sample go: after a silence the next half may be of another turn of the numbers."""
         self._upper = None
 
-    def emg(self, packets: Packets, silent_s: float = 0.0) -> Samples | None:
-        """Return the samples (microvolts) that these packets complete; None where there are none.
+    def take_in(self, packets: Packets, silent_s: float = 0.0) -> tuple[Samples | None, Samples | None]:
+        """Return the samples (microvolts) and the accelerations (g) that these packets complete, None where none.
 
         Counts step by the smallest step forward that the numbers tell. Whole turns are lost unseen, unless the packets
         have the board's time: of a silence of ``silent_s`` before them, in host time, it tells how many.
         """
         if not len(packets):
-            return None
+            return None, None
         counters = self._unwrapped(packets.number) + self._turns(packets, silent_s)
         self._last = int(counters[-1])
         time_s = self._board_time_s(packets)
+        accelerations = self._accelerations(packets, counters, time_s)
         raw = packets.raw
         if self._daisy:
             counters, raw = self._paired(counters, raw)
             if not len(counters):
-                return None
+                return None, accelerations
         values = raw[:, self._used] * self._scale_uv
-        return Samples(values.astype(np.float32), counters, time_s)
+        return Samples(values.astype(np.float32), counters, time_s), accelerations
 
-    def acceleration(self, packets: Packets) -> Samples | None:
-        """Return the accelerations (g) that came with these packets, counted as they came; None where there are none.
-
-        The board sends zeros until its accelerometer has a new value: three exact zeros are none.
-        """
-        if not packets.aux.any():
-            return None  # most packets
-        words = packets.words
-        rows: list[npt.NDArray[np.int16] | list[int]] = []
-        plain = np.flatnonzero((packets.kind == ACCEL) & words.any(axis=1))
-        rows.extend(words[plain])
-        time_s = float("nan")
-        timed = np.flatnonzero((packets.kind == ACCEL_TIME_SET) | (packets.kind == ACCEL_TIME))
-        for place in timed[packets.number[timed] % 10 >= _FIRST_AXIS].tolist():
-            axes = self._axis(int(packets.number[place]), int(words[place, 0]))
-            if axes is not None:
-                rows.append(axes)
-                time_s = self._last_ms / 1e3
-        if not rows:
+    def _accelerations(self, packets: Packets, counters: npt.NDArray[np.int64], time_s: float) -> Samples | None:
+        """Return a row (x, y, z) a packet, NaN where the board sent nothing new, up to one with something new."""
+        rows = np.full((len(packets), _AXES), np.nan, dtype=np.float32)
+        fresh = bool(packets.aux.any())
+        if fresh:
+            words = packets.words
+            plain = (packets.kind == ACCEL) & words.any(axis=1)
+            rows[plain] = words[plain] * G_PER_COUNT
+            axis = packets.number % 10 - np.int64(_FIRST_AXIS)
+            timed = (packets.kind == ACCEL_TIME_SET) | (packets.kind == ACCEL_TIME)
+            at = np.flatnonzero(timed & (axis >= 0) & ((words[:, 0] != 0) | self._awake))
+            rows[at, axis[at]] = words[at, 0] * G_PER_COUNT
+            fresh = bool(len(at)) or bool(plain.any())
+            self._awake |= fresh
+        self._held.append((rows, counters))
+        self._held_rows += len(rows)
+        if not fresh and self._held_rows < _MOST_HELD:
             return None
-        first = self.accelerations
-        self.accelerations += len(rows)
-        values = np.array(rows, dtype=np.float64) * G_PER_COUNT
-        return Samples(values.astype(np.float32), np.arange(first, self.accelerations, dtype=np.int64), time_s)
+        held = Samples(
+            np.concatenate([rows for rows, _ in self._held]),
+            np.concatenate([counters for _, counters in self._held]),
+            time_s,
+        )
+        self._held, self._held_rows = [], 0
+        return held
 
     def _unwrapped(self, number: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
         if len(number) == 1 and self._last is not None:  # at the board's own pace, packets come one by one
@@ -151,11 +160,3 @@ class SampleBuilder:
         ahead = (int(packets.board_ms[-1]) - self._last_ms) % _MS_MODULUS
         self._last_ms += ahead if ahead < _MS_MODULUS // 2 else ahead - _MS_MODULUS
         return self._last_ms / 1e3
-
-    def _axis(self, number: int, word: int) -> list[int] | None:
-        """Take one axis in; return all three when z came just after x and y."""
-        axis = number % 10 - _FIRST_AXIS
-        before, axes = self._axes
-        axes = [*axes, word] if axis and before == number - 1 and len(axes) == axis else [word] if not axis else []
-        self._axes = (number, axes)
-        return axes if len(axes) == _AXES and any(axes) else None

@@ -29,11 +29,15 @@ _MM: Final = 1000.0
 _FIRST_ECHOES: Final = 8
 _ECHO_PAUSE_S: Final = 0.02
 _LATENCY_S: Final = 0.4
+#: Arrivals are never early, but late on a computer that is busy: more than this is no latency of a camera.
+_HIGHEST_LATENCY_S: Final = 0.1
 #: What is tracked is asked again so often, and at once where a frame says or shows that it changed.
 _MODELS_S: Final = 10.0
 _MODELS_AGAIN_S: Final = 0.2
 _LONGEST_DOUBT_S: Final = 2.0
 _MOST_IN_DOUBT: Final = 4096
+#: Datagrams that may have waited when a take begins.
+_MOST_WAITING: Final = 10_000
 
 
 class OptitrackNatNet:
@@ -116,7 +120,7 @@ class OptitrackNatNet:
         self._specs = described(session, layout, rate_hz, up, self._moment, models, coded=any(first.time_code))
         self._next_models_s = self._clock.now_s() + _MODELS_S
         latency_s = self._latency_s(session) if self._moment == MID_EXPOSURE else math.nan
-        if math.isfinite(latency_s):
+        if latency_s < _HIGHEST_LATENCY_S:
             remarks.append(
                 f"{session.what}: frames arrive {latency_s * 1e3:.1f} ms after mid-exposure, by its own clock;"
                 " that is the latency_s of the rig"
@@ -170,7 +174,16 @@ class OptitrackNatNet:
         return self._specs
 
     def start(self, take: TakeStart) -> None:
-        """Ignored: the server runs by itself."""
+        """Drop what has waited since before the take: it belongs to none, and would be stamped as arriving now."""
+        session = self._session
+        if session is None:
+            raise DeviceError(f"device '{take.device}' was started before it was opened; open it first")
+        for _ in range(_MOST_WAITING):
+            received = session.receive(0)
+            if received is None:
+                break
+            self._take_in(received)
+        self._chunks.clear()
 
     def read(self) -> Chunk | None:
         """Return a frame of a stream or an echo, None after about 0.2 s without one.

@@ -173,7 +173,7 @@ class RecordsConfig(DriverConfig):
         for place, quantity in enumerate(self.quantities):
             yield from quantity.mistakes(f"{word}[{place}]")
         if self.stall_s * self.rate_hz < _LEAST_RECORDS:
-            yield f"stall_s is {self.stall_s:g}, in which no two records come at {self.rate_hz:g} a second; make it longer"
+            yield f"stall_s is {self.stall_s:g}, but two records take longer at {self.rate_hz:g} a second; lengthen it"
         labels = [label for quantity in self.quantities if quantity.role == "value" for label in quantity.labels]
         if not labels and not any(quantity.role == "value" for quantity in self.quantities):
             yield f"no {word} is a value; describe what the device sends with a '[[device.{word}]]' for each {word}"

@@ -13,6 +13,7 @@ from drivers.host_clock import HostClock
 from drivers.links.serial_link import SerialLink
 from drivers.links.tcp_link import TcpLink
 from drivers.links.udp_link import UdpLink
+from drivers.links.usb_port import find_port
 from drivers.records.description import RecordsConfig
 from drivers.records.reading import Records
 from drivers.records.record_device import RecordDevice
@@ -24,7 +25,11 @@ _LOCAL = "0.0.0.0"  # noqa: S104 - any interface of this computer
 class SerialRecordsConfig(RecordsConfig):
     """The port, and what comes from it."""
 
-    port: str = Field(min_length=1, description="Serial port, such as COM4 or /dev/ttyACM0, or socket://host:port.")
+    port: str = Field(
+        min_length=1,
+        description="Serial port, such as COM4 or /dev/ttyACM0, usb:SERIAL by its USB serial number, or "
+        "socket://host:port.",
+    )
     baud: int = Field(115200, ge=50, le=20_000_000, description="Bits a second, as the device was set to.")
 
     @model_validator(mode="after")
@@ -46,19 +51,22 @@ class SerialRecords(RecordDevice):
     def __init__(self, config: DriverConfig, clock: HostClock) -> None:
         """Touch nothing yet; ``open`` connects."""
         settings = config_of(config, SerialRecordsConfig)
-        self._port = settings.port
+        self._serial = settings
         self._link = SerialLink(settings.port, settings.baud, _name(settings), clock)
         super().__init__(settings, clock)
 
     @property
     def _what(self) -> str:
-        return f"{_name(self._settings)} on {self._port}"
+        return f"{_name(self._settings)} on {self._serial.port}"
 
     @property
     def _help(self) -> str:
         return "check its cable, its baud, and whether it needs a start_command"
 
     def _connect(self) -> None:
+        name = _name(self._settings)
+        port, _ = find_port(self._serial.port, name)  # it may have another name than the last time
+        self._link = SerialLink(port, self._serial.baud, name, self._clock)
         self._link.open()
         self._link.drain()
 

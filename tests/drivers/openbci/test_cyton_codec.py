@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from drivers.openbci.cyton_codec import SIZE, Packets, PacketSplitter, packet_bytes, packets_of
 from drivers.openbci.cyton_dialogue import ChannelSettings, banner_of
-from drivers.openbci.cyton_samples import SampleBuilder, microvolts_per_count
+from drivers.openbci.cyton_samples import SampleBuilder, Samples, microvolts_per_count
 
 #: start, number 0x2A, channels 1 to 8, aux, stop
 PLAIN = bytes.fromhex(
@@ -66,7 +67,7 @@ def test_microvolts_are_those_of_the_gain() -> None:
     # 4.5 V / gain / (2^23 - 1)
     assert microvolts_per_count(24) == pytest.approx(0.0223517445, rel=1e-8)
     assert microvolts_per_count(1) == pytest.approx(0.536441867, rel=1e-8)
-    samples = SampleBuilder([24, 24, 1, 1, 2, 4, 6, 12], [0, 1, 2, 3, 4, 5, 6, 7]).emg(split(PLAIN))
+    samples = SampleBuilder([24, 24, 1, 1, 2, 4, 6, 12], [0, 1, 2, 3, 4, 5, 6, 7]).take_in(split(PLAIN))[0]
     assert samples is not None
     expected = [0.02235174, -0.02235174, 4.5e6, -4.5000005e6, 68.664559, 8789.0635, -22.888186, 53333.319]
     assert samples.values[0].tolist() == pytest.approx(expected, rel=1e-6)
@@ -75,57 +76,63 @@ def test_microvolts_are_those_of_the_gain() -> None:
     assert math.isnan(samples.device_time_s)
 
 
+NAN = [math.nan] * 3
+
+
+def rows_of(samples: Samples | None) -> tuple[list[int], Any]:
+    assert samples is not None
+    return samples.counters.tolist(), samples.values
+
+
 def test_acceleration_comes_with_x_of_zero_too_and_three_zeros_are_none() -> None:
     builder = SampleBuilder([24] * 8, range(8))
-    data = packet(0) + packet(1, "0000 FF80 1F40") + packet(2) + packet(3, "1F40 0000 0000") + packet(4, stop="C1")
-    samples = builder.acceleration(split(data))
-    assert samples is not None
+    data = packet(0) + packet(1, "0000 FF80 1F40") + packet(2) + packet(3, "1F40 0000 0000")
+    counts, values = rows_of(builder.take_in(split(data))[1])
+    assert counts == [0, 1, 2, 3]
     # 0.002 / 16 g a count
-    assert samples.values.tolist() == [[0.0, pytest.approx(-0.016), pytest.approx(1.0)], [pytest.approx(1.0), 0, 0]]
-    assert samples.counters.tolist() == [0, 1]
-    again = builder.acceleration(split(packet(5, "0001 0000 0000")))
-    assert again is not None
-    assert again.counters.tolist() == [2]
+    expected = [NAN, [0, -0.016, 1.0], NAN, [1.0, 0, 0]]
+    np.testing.assert_allclose(values, expected, rtol=1e-6)
+    # rows in which nothing is new wait for one in which something is
+    assert builder.take_in(split(packet(4)))[1] is None
+    counts, values = rows_of(builder.take_in(split(packet(6, "0010 0000 0000")))[1])
+    assert counts == [4, 6]
+    np.testing.assert_allclose(values, [NAN, [0.002, 0, 0]], rtol=1e-6)
 
 
-def test_what_is_no_acceleration_makes_none() -> None:
-    builder = SampleBuilder([24] * 8, range(8))
+def test_what_is_no_acceleration_is_nan_and_waits_for_a_while_only() -> None:
     for stop in ("C1", "C2", "C5", "C6"):
-        assert builder.acceleration(split(packet(7, "0100 0100 0100", stop) + packet(8, "010001000100", stop))) is None
+        builder = SampleBuilder([24] * 8, range(8))
+        found = [builder.take_in(split(packet(number, "010001000100", stop)))[1] for number in range(100)]
+        pieces = [samples for samples in found if samples is not None]
+        assert [len(samples.counters) for samples in pieces] == [50, 50]
+        assert all(np.isnan(samples.values).all() for samples in pieces)
 
 
 def test_with_a_time_the_axes_come_in_packets_7_8_and_9() -> None:
     builder = SampleBuilder([24] * 8, range(8))
-    # numbers 17, 18, 19 hold x, y, z; the time of the last is 0x00010000 ms
+    # numbers 17, 18, 19 hold x, y, z; the time of the last is 0x00010000 ms; zeros before the first value are none
     data = b"".join(
         packet(number, f"{value:04X} {0x10000 - (19 - number) * 4:08X}", "C4")
-        for number, value in ((16, 0), (17, 0x1F40), (18, 0), (19, 0x0010))
+        for number, value in ((9, 0), (16, 0), (17, 0x1F40), (18, 0xFFF0), (19, 0x0010))
     )
-    packets = split(data)
-    emg = builder.emg(packets)
-    accel = builder.acceleration(packets)
+    emg, accel = builder.take_in(split(data))
     assert emg is not None
     assert accel is not None
     assert emg.device_time_s == accel.device_time_s == 65.536
-    assert accel.values.tolist() == [[pytest.approx(1.0), 0.0, pytest.approx(0.002)]]
-
-
-@pytest.mark.parametrize("missing", [7, 8, 9])
-def test_an_acceleration_of_which_an_axis_is_lost_is_lost(missing: int) -> None:
-    builder = SampleBuilder([24] * 8, range(8))
-    kept = [number for number in range(7, 20) if number != missing]
-    packets = split(b"".join(packet(number, "0100 00000000", "C4") for number in kept))
-    accel = builder.acceleration(packets)
-    assert accel is not None
-    assert len(accel.values) == 1
-    assert accel.counters.tolist() == [0]
+    nan = math.nan
+    np.testing.assert_allclose(
+        accel.values, [NAN, NAN, [1.0, nan, nan], [nan, -0.002, nan], [nan, nan, 0.002]], rtol=1e-6
+    )
+    # one that is 0 later on is a value
+    later = builder.take_in(split(packet(28, "0000 00010024", "C4")))[1]
+    np.testing.assert_allclose(rows_of(later)[1], [[nan, 0, nan]])
 
 
 def test_the_boards_milliseconds_wrap() -> None:
     builder = SampleBuilder([24] * 8, range(8))
     times = []
     for number, ms in enumerate((0xFFFFFFFC, 0x00000000, 0x00000004)):
-        samples = builder.emg(split(packet(number, f"0000{ms:08X}", "C4")))
+        samples = builder.take_in(split(packet(number, f"0000{ms:08X}", "C4")))[0]
         assert samples is not None
         times.append(samples.device_time_s)
     assert np.diff(times).tolist() == pytest.approx([0.004, 0.004], abs=1e-6)
@@ -134,10 +141,10 @@ def test_the_boards_milliseconds_wrap() -> None:
 def test_numbers_wrap_and_losses_show() -> None:
     builder = SampleBuilder([24] * 8, range(8))
     numbers = [254, 255, 0, 1, 5, 4]  # the last is 255 ahead
-    samples = builder.emg(split(b"".join(packet(number) for number in numbers)))
+    samples = builder.take_in(split(b"".join(packet(number) for number in numbers)))[0]
     assert samples is not None
     assert samples.counters.tolist() == [254, 255, 256, 257, 261, 516]
-    more = builder.emg(split(packet(4)))  # the same number again is a whole turn
+    more = builder.take_in(split(packet(4)))[0]  # the same number again is a whole turn
     assert more is not None
     assert more.counters.tolist() == [772]
 
@@ -158,14 +165,14 @@ def test_the_boards_time_tells_whole_turns() -> None:
         (8, 2**32 - 1968 + 2048, 0.004),
         (9, 2**32 - 1964 + 2048 + 1024, 1.0),
     ):
-        samples = builder.emg(timed(number, ms), silent_s)
+        samples = builder.take_in(timed(number, ms), silent_s)[0]
         assert samples is not None
         counts += samples.counters.tolist()
     assert np.diff(counts).tolist() == [1, 4 + 512, 1, 1, 1, 1 + 256]
 
 
 def test_channels_are_those_that_are_used_in_their_order() -> None:
-    samples = SampleBuilder([24] * 8, [7, 0]).emg(split(PLAIN))
+    samples = SampleBuilder([24] * 8, [7, 0]).take_in(split(PLAIN))[0]
     assert samples is not None
     assert samples.values[0].tolist() == pytest.approx([0x123456 * 0.0223517445, 0.0223517445])
 
@@ -173,7 +180,7 @@ def test_channels_are_those_that_are_used_in_their_order() -> None:
 def daisy_values(builder: SampleBuilder, numbers: list[int]) -> list[tuple[int, float, float]]:
     """Return count, channel 1 and channel 9 of what packets make whose first channel is their number."""
     data = b"".join(packet(number, first=f"0000{number % 256:02X}") for number in numbers)
-    samples = builder.emg(split(data))
+    samples = builder.take_in(split(data))[0]
     if samples is None:
         return []
     scale = microvolts_per_count(24)

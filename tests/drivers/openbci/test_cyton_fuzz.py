@@ -130,14 +130,14 @@ def test_garbage_between_packets_never_raises(garbage: list[bytes], seed: int) -
         packet = packet_bytes(int(rng.integers(256)), rng.integers(-(2**23), 2**23, 8), rng.bytes(6), kind)
         packets = splitter.feed(packet + piece)
         for place, builder in enumerate(builders):
-            samples = builder.emg(packets)
+            samples, accelerations = builder.take_in(packets)
             if samples is not None:
                 assert (np.diff(samples.counters) > 0).all()
                 assert samples.counters[0] > last[place]
                 assert np.isfinite(samples.values).all()
                 last[place] = int(samples.counters[-1])
-            if len(packets):
-                builder.acceleration(packets)
+            if accelerations is not None:
+                assert len(accelerations.counters) == len(accelerations.values) <= 60
     resumed = traffic(rng, 8, int(rng.integers(256)))
     numbers = [int(n) for piece in resumed for n in splitter.feed(piece).number]
     assert numbers[-4:] == [piece[1] for piece in resumed[-len(numbers) :]][-4:]

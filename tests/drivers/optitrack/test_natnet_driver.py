@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from natnet_bench import CLOCK, column, counters, emulated, frames, motive, open
 from pydantic import ValidationError
 
 from calibration.markers import joints_from_markers
+from drivers.driver import TakeStart
 from drivers.emulators import natnet as emulator_module
 from drivers.emulators.emulator import serving
 from drivers.emulators.natnet import NatNetEmulatorConfig
@@ -307,6 +309,19 @@ def test_time_code_is_recorded_where_there_is_any() -> None:
     said = values(found)
     np.testing.assert_array_equal(said[:, 0], 10)
     np.testing.assert_allclose(said[:, 1:] @ [60, 1, 1 / 30, 1 / 120], since_s, atol=1.01 / 120)
+
+
+def test_what_waited_since_before_the_take_is_dropped() -> None:
+    emulator = emulated(rate_hz=240.0)
+    with motive(emulator) as driver:
+        time.sleep(1.2)  # nobody reads, as while a recorder subscribes
+        began_s = CLOCK.now_s()
+        driver.start(TakeStart("mocap", began_s))
+        found = read_until(driver, frames(20))
+    numbers = counters(found["markers"])
+    # what was sent before is gone; the emulator sends nothing that is older than half a second
+    assert emulator.exposure_s(numbers[0] - FIRST) > began_s - 0.6
+    assert (np.diff(numbers) >= 1).all()
 
 
 def test_a_card_that_is_not_there_is_one_sentence() -> None:

@@ -48,7 +48,7 @@ def test_clients_that_send_nonsense_or_go_away() -> None:
 
 
 def test_a_client_that_never_reads_is_dropped() -> None:
-    emulator = emulated(padding_bytes=2**20)
+    emulator = emulated(padding_bytes=2**18, rate_hz=50.0)
     with reading(emulator, stall_s=30) as driver:
         port = emulator.rig_options()["base_port"] + 1
         with socket.create_connection(("127.0.0.1", port)) as line:

@@ -39,7 +39,7 @@ def binary(*fields: dict[str, Any], **more: Any) -> dict[str, Any]:
         (csv(VALUE, VALUE), "the label 'emg' is given twice; give each channel its own"),
         (csv({**VALUE, "label": ["a", "b", "a"]}), "the label 'a' is given twice"),
         (csv({**VALUE, "label": "sample_counter"}), "no channel may be called 'sample_counter'"),
-        (csv(rate_hz=0.1), "stall_s is 5, in which no two records come at 0.1 a second; make it longer"),
+        (csv(rate_hz=0.1), "stall_s is 5, but two records take longer at 0.1 a second; lengthen it"),
         (csv(decimal=","), "the separator ',' may stand in a number or end a line; choose another"),
         (csv(separator="-"), "the separator '-' may stand in a number"),
         (csv(comment="-"), "a comment cannot begin with '-': numbers do"),

@@ -18,6 +18,7 @@ from drivers.emulators.emulator import find_emulator, serving
 from drivers.emulators.records import RecordsEmulator
 from drivers.emulators.stage import Stage, StageConfig
 from drivers.host_clock import LslClock
+from drivers.links.usb_port import UsbPort
 from drivers.registry import find_driver
 from lab.errors import DeviceError
 from lab.streams import Chunk
@@ -271,6 +272,19 @@ def test_nobody_there_is_a_sentence() -> None:
         driver.open()
     with pytest.raises(DeviceError, match="open it first"):
         driver.read()
+
+
+def test_a_port_by_its_usb_serial_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(emulator_of("records.serial", port=0)) as reached:
+        there = (UsbPort(reached["port"], "A7", 0x2341, 0x43, "board"),)
+        monkeypatch.setattr("drivers.links.usb_port.usb_ports", lambda: there)
+        driver = driver_of("records.serial", {**reached, "port": "usb:A7"})
+        driver.open()
+        assert joined(read_until(driver, samples(10)))
+        driver.close()
+        another = driver_of("records.serial", {**reached, "port": "usb:B8"})
+        with pytest.raises(DeviceError, match="no USB device with the serial number B8 is plugged in"):
+            another.open()
 
 
 def test_a_port_in_use_is_a_sentence() -> None:
