@@ -36,12 +36,16 @@ class CommandPort:
         self.greeting = ""
         self.stopped = False
 
-    def open(self) -> None:
-        """Connect and read the greeting. Raises DeviceError where none comes, or not that of a Trigno server."""
+    def open(self, wait_s: float | None = None) -> None:
+        """Connect and read the greeting, within ``wait_s`` seconds each.
+
+        Raises DeviceError where none comes, or not that of a Trigno server.
+        """
         self._replies, self._line_is_reply, self.stopped = ReplyReader(), False, False
         self._no_questions_s = time.monotonic() + _QUESTIONS_S
-        self._link.open()
-        greeting = self._reply("its greeting", _REPLY_S)
+        wait_s = _REPLY_S if wait_s is None else wait_s
+        self._link.open(wait_s)
+        greeting = self._reply("its greeting", wait_s)
         if not greeting.lower().startswith(GREETING.lower()):
             raise DeviceError(
                 f"what answers at {self._where.rpartition(' ')[2]} is no Trigno server, it says '{greeting[:60]}'; "

@@ -37,6 +37,8 @@ _LOOK_S: Final = 1.0
 #: What has piled up while the base got going comes first, and all at once.
 _SETTLED_S: Final = 0.3
 _POLITE_S: Final = 2.0
+#: What had come on the other ports when one failed is read for so long at most.
+_DRAIN_S: Final = 0.5
 _MOST_DRAINED: Final = 64
 _PORT_RANGE: Final[dict[str, Any]] = {"ge": 1, "le": 65535}
 
@@ -105,6 +107,8 @@ class Trigno:
         self._selector: selectors.BaseSelector | None = None
         self._pieces: deque[Chunk] = deque()
         self._started = False
+        self._failure: DeviceError | None = None
+        self._failed_s = 0.0
         self.remarks: tuple[str, ...] = ()
 
     def open(self) -> None:
@@ -129,7 +133,8 @@ class Trigno:
         except BaseException:
             self.close()
             raise
-        old = ("the Trigno server is old: its legacy ports are read",) if legacy else ()
+        ports = f"nobody answers at the Trigno server's EMG port {settings.emg_port}"
+        old = (f"{ports}; the legacy ports of an old server are read instead",) if legacy else ()
         self.remarks = (*remarks, *old, *base.remarks, *looked)
 
     def streams(self) -> tuple[StreamSpec, ...]:
@@ -164,7 +169,7 @@ class Trigno:
             self._command.close()
         for port in self._ports:
             port.link.close()
-        self._command, self._selector, self._ports, self._started = None, None, [], False
+        self._command, self._selector, self._ports, self._started, self._failure = None, None, [], False, None
         self._pieces.clear()
 
     def _connect(self, order: ByteOrder) -> bool:
@@ -284,19 +289,36 @@ class Trigno:
         )
 
     def _receive(self, wait_s: float, seen: dict[str, Alive] | None = None) -> None:
-        """Take what has come on all ports, once each, so that none waits for the other."""
+        """Take what has come on all ports, once each, so that none waits for the other.
+
+        Raises DeviceError where one of them has failed, once what had come on the others is taken.
+        """
         if self._selector is None or self._command is None:
             raise DeviceError("the Trigno server is not connected; open it first")
-        for key, _ in self._selector.select(wait_s):
-            port = key.data
-            if isinstance(port, _DataPort):
-                piece = port.link.receive(0.0)
-                if piece is not None:
-                    self._take(port, *piece, seen)
-            else:
-                port.listen()
-                if port.stopped:
-                    raise DeviceError("the Trigno base was stopped by its stop trigger; disarm it")
+        if self._failure is not None and time.monotonic() > self._failed_s + _DRAIN_S:
+            raise self._failure
+        came = False
+        for key, _ in self._selector.select(wait_s if self._failure is None else 0.0):
+            try:
+                came |= self._hear(key.data, seen)
+            except DeviceError as failure:
+                self._selector.unregister(key.fileobj)
+                if self._failure is None:
+                    self._failure, self._failed_s = failure, time.monotonic()
+        if self._failure is not None and not came:
+            raise self._failure
+
+    def _hear(self, port: _DataPort | CommandPort, seen: dict[str, Alive] | None) -> bool:
+        """Take what has come on one port; return whether samples may have. Raises DeviceError where it has failed."""
+        if isinstance(port, CommandPort):
+            port.listen()
+            if port.stopped:
+                raise DeviceError("the Trigno base was stopped by its stop trigger; disarm it")
+            return False
+        piece = port.link.receive(0.0)
+        if piece is not None:
+            self._take(port, *piece, seen)
+        return piece is not None
 
     def _take(self, port: _DataPort, data: bytes, arrival_s: float, seen: dict[str, Alive] | None) -> None:
         rows = port.rows.feed(data)
