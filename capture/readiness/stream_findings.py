@@ -13,7 +13,7 @@ from capture.readiness.lab_report import Camera, StreamRow
 from capture.readiness.preflight import channel_problem, clock_problem
 from capture.readiness.stream_listening import HeardStream
 from capture.readiness.stream_rate import MeasuredRate, measure_rate
-from lab.streams import CLOCK_SUFFIX
+from lab.streams import CLOCK_SUFFIX, COUNTER_MODULUS
 
 #: A rate that is further from the promised one than this, and than it is uncertain, is a finding.
 _RATE_TOLERANCE: Final = 0.01
@@ -108,7 +108,11 @@ def _rate(
     if heard.samples < _FEWEST_SAMPLES:
         return None, f"too slow to measure in {listened_s:.0f} s"
     source = clock if clock is not None and len(clock.points) >= 3 else heard
-    points = np.asarray(source.points)
+    points = np.array(source.points)
+    counting = heard.expected.counting
+    if source is clock and counting is not None and 0 < counting.modulus < COUNTER_MODULUS:
+        # of a short count the rows say no more than the samples do
+        points[:, 0] = np.cumsum(np.diff(points[:, 0], prepend=points[0, 0]) % counting.modulus)
     by_stamps, by_pulls = measure_rate(points[:, 0], points[:, 1]), measure_rate(points[:, 0], points[:, 2])
     return (by_pulls if _stamps_problem(heard) else by_stamps or by_pulls), ""
 

@@ -21,6 +21,9 @@ import pylsl
 import pytest
 from terminal import Operator
 
+from drivers.emulators.emulator import find_emulator, serving
+from drivers.emulators.stage import Stage, StageConfig
+from drivers.host_clock import LslClock
 from lab.streams import Channel
 from small_rigs import CAMERA, MOCAP
 from storage.recording_lock import recording_lock
@@ -91,6 +94,19 @@ def others(name: str, source: str, more: str = "") -> str:
 def row_of(report: dict[str, Any], name: str) -> dict[str, Any]:
     (row,) = [row for row in report["streams"] if row["name"] == name]
     return row
+
+
+def test_a_short_count_tells_the_rate_too(write_rig: Callable[..., Path], flex_capture: Callable[..., Any]) -> None:
+    """The clock rows of an 8-bit count wrap as it does."""
+    emulator = find_emulator("openbci.cyton")
+    stage = Stage(StageConfig(), LslClock().now_s())
+    with serving(emulator(emulator.Config.model_validate({"port": 0, "channels": 16}), stage)) as options:
+        rig = write_rig(f'[[device]]\nname = "emg"\ndriver = "openbci.cyton"\nport = "{options["port"]}"\n')
+        outcome = flex_capture("check", "--rig", rig, "--seconds", 3, "--json")
+    report = json.loads(outcome.out)
+    assert abs(row_of(report, "emg.emg")["rate_measured_hz"] - 125) < 2
+    assert abs(row_of(report, "emg.accel")["rate_measured_hz"] - 250) < 4
+    assert (row_of(report, "emg.emg")["state"], row_of(report, "emg.emg")["lost"]) == ("ok", 0)
 
 
 def test_a_small_rig_is_ready_and_nothing_is_left(
