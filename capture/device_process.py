@@ -140,6 +140,15 @@ def wait_until(
         time.sleep(_POLL_S)
 
 
+def remarks_of(processes: Sequence[DeviceProcess]) -> list[str]:
+    """Return what the drivers that are open have to say, with their devices' names."""
+    return [
+        f"device '{process.device}': {remark}"
+        for process in processes
+        for remark in (process.ready.remarks if process.ready is not None else ())
+    ]
+
+
 def close_all(processes: Sequence[DeviceProcess]) -> None:
     """Let all workers go at once: they close at the same time, within the grace of one. May be called again."""
     for process in processes:

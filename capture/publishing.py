@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from capture.console import Console, LiveStatus, StreamRow
-from capture.device_process import DeviceProcess, close_all, wait_until
+from capture.device_process import DeviceProcess, close_all, remarks_of, wait_until
 from capture.device_start import expected_streams, wait_for_devices
 from capture.interruption import Interruption
 from capture.messages import Start, Stop
@@ -91,9 +91,8 @@ def publish(plan: PublishPlan, console: Console, interruption: Interruption) -> 
             wait_for_devices(processes, plan.wait_s)
             _refuse_cameras(processes)
             _refuse_twins(processes)
-        for process in processes:
-            for remark in process.ready.remarks if process.ready is not None else ():
-                console.warning(remark)
+        for remark in remarks_of(processes):
+            console.warning(remark)
         devices = [SupervisedDevice(process, specs=process.specs) for process in processes]
         streams = [
             _Counted(device, spec.published_name(device.name), spec) for device in devices for spec in device.specs

@@ -6,12 +6,11 @@ import contextlib
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from capture.console import Console
-from capture.device_process import DeviceProcess, close_all
+from capture.device_process import DeviceProcess, close_all, remarks_of
 from capture.device_start import expected_streams, wait_for_devices, wait_for_subscriptions
 from capture.interruption import Interruption
 from capture.live_count import LiveCount, count_task
@@ -69,7 +68,7 @@ def record_take(plan: TakePlan, console: Console, interruption: Interruption, *,
             wait_for_subscriptions(processes)
             ready = looking.finish()
         ready.require()
-        for remark in (*ready.warnings, *_remarks(processes)):
+        for remark in (*ready.warnings, *remarks_of(processes)):
             console.warning(remark)
         # that a recording or somebody else's stream is simulated is known only now
         driven = {device.entry.name for device in plan.rig.devices if device.simulated}
@@ -108,7 +107,7 @@ def _record(running: RunningTake, made: list[Path]) -> FinishedTake:
         running.note("session", f"{plan.subject} {plan.session}")
         running.note("action", f"{plan.action.id} {plan.action.name}")
         running.note("take", folder.name)
-        for remark in _remarks(running.processes):
+        for remark in remarks_of(running.processes):
             running.note("remark", remark)
         t0_s = local_clock() + _LEAD_S
         running.note("t0", "replays and simulations play their first sample", t0_s)
@@ -140,14 +139,6 @@ def _record(running: RunningTake, made: list[Path]) -> FinishedTake:
             close_all(running.processes)  # they write into the folder
             shutil.rmtree(folder, ignore_errors=True)
             _remove_empty(made)
-
-
-def _remarks(processes: Sequence[DeviceProcess]) -> list[str]:
-    return [
-        f"device '{process.device}': {remark}"
-        for process in processes
-        for remark in (process.ready.remarks if process.ready is not None else ())
-    ]
 
 
 def _missing_folders(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from capture.console import Console
-from capture.device_process import DeviceProcess, close_all, wait_until
+from capture.device_process import DeviceProcess, close_all, remarks_of, wait_until
 from capture.device_start import expected_streams
 from capture.health import lsl_check, video_check
 from capture.interruption import Interruption
@@ -329,6 +329,7 @@ def _report(check: _Check, streams: Sequence[HeardStream], cameras: dict[str, Ca
         free_memory_bytes=free_memory_bytes(),
         unfinished=tuple(unfinished),
         findings=tuple(check.findings),
+        remarks=tuple(remarks_of(check.processes)),
     )
 
 

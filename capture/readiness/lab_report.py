@@ -59,7 +59,10 @@ class StreamRow:
 
 @dataclass(frozen=True)
 class LabReport:
-    """All that a check found. ``room`` is None where the disk could not be looked at."""
+    """All that a check found.
+
+    ``room`` is None where the disk could not be looked at; ``remarks`` are the drivers' own, and nothing that is wrong.
+    """
 
     rig: str
     listened_s: float
@@ -68,6 +71,7 @@ class LabReport:
     free_memory_bytes: int | None
     unfinished: tuple[Path, ...]
     findings: tuple[Finding, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def code(self) -> int:
@@ -93,6 +97,8 @@ class LabReport:
             console.line(self.room.sentence, wrap=wrap)
         if self.free_memory_bytes is not None:
             console.line(f"{size_in_words(self.free_memory_bytes)} of memory are free")
+        for remark in self.remarks:
+            console.warning(remark)
         for finding in self.findings:
             console.line(finding.sentence, style="bold red", wrap=wrap)
         console.line(self.verdict, style="bold red" if self.findings else "bold green")
@@ -121,6 +127,7 @@ class LabReport:
             },
             "free_memory_bytes": self.free_memory_bytes,
             "unfinished": [str(take) for take in self.unfinished],
+            "remarks": list(self.remarks),
             "findings": [asdict(finding) for finding in self.findings],
         }
         return json.dumps(_without_nan(content), indent=2, allow_nan=False)

@@ -95,7 +95,7 @@ def _time_code(since_s: float) -> tuple[int, int]:
 
 
 class NatNetEmulator:
-    """Motive on a socket of this computer. ``lost``, ``reordered`` and ``repeated`` are numbers of frames."""
+    """An emulated Motive that tracks the athlete's joints, a barbell, and markers on a wall."""
 
     Config: ClassVar[type[EmulatorConfig]] = NatNetEmulatorConfig
     PORT_KEY: ClassVar[str] = "command_port"
@@ -113,6 +113,7 @@ class NatNetEmulator:
         self._data_port = config.data_port
         self._clients: dict[tuple[str, int], float] = {}
         self._kept_back: bytes | None = None
+        # numbers of frames, for tests to compare with
         self.lost: deque[int] = deque(maxlen=_MOST_REMEMBERED)
         self.reordered: deque[int] = deque(maxlen=_MOST_REMEMBERED)
         self.repeated: deque[int] = deque(maxlen=_MOST_REMEMBERED)
@@ -135,7 +136,7 @@ class NatNetEmulator:
     def reached_by(cls, options: dict[str, Any]) -> dict[str, Any]:
         """Return the config that serves where a rig looks for Motive."""
         keys = ("host", "command_port", "transport", "data_port", "group")
-        return {key: options[key] for key in keys if options.get(key) is not None}
+        return {key: options[key] for key in keys if options.get(key) not in (None, "auto")}
 
     def open(self) -> None:
         """Bind the command port. Raises DeviceError."""

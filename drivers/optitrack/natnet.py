@@ -96,10 +96,6 @@ class OptitrackNatNet:
             unit_mm = _MM
             remarks.append(f"{session.what} does not say its unit of length; metres are taken")
         up = up_axis_of(session)
-        if up == "y":
-            remarks.append(
-                f"{session.what} streams with y up; a marker map needs up_axis = \"y\", or set 'Up Axis' to Z in Motive"
-            )
         if models.analogue:
             remarks.append(f"{session.what} has {len(models.analogue)} force plates or analogue devices: not recorded")
         if session.info.version > NEWEST:

@@ -24,7 +24,14 @@ def time_code_row(code: int, subframe: int) -> npt.NDArray[np.float32]:
 
 
 def described(
-    session: NatNetSession, layout: Layout, rate_hz: float, up_axis: str, moment: str, models: Models, *, coded: bool
+    session: NatNetSession,
+    layout: Layout,
+    rate_hz: float,
+    up_axis: str | None,
+    moment: str,
+    models: Models,
+    *,
+    coded: bool,
 ) -> tuple[StreamSpec, ...]:
     """Return the streams of a server.
 
@@ -36,9 +43,10 @@ def described(
         "natnet_version": str(info.version),
         "server": f"{info.application} {info.application_version}",
         "transport": "multicast" if session.multicast else "unicast",
-        "up_axis": up_axis,
         "device_time": moment,
     }
+    if up_axis is not None:
+        details["axis_up"] = up_axis  # a marker map for another one is refused before the take
     if info.clock_hz:
         details["server_clock_hz"] = str(info.clock_hz)
     if models.cameras:

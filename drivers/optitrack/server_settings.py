@@ -36,8 +36,8 @@ def unit_mm_of(session: NatNetSession) -> float | None:
     raise DeviceError(f"{session.what} says that its unit is {told:g} mm; set its units to metres")
 
 
-def up_axis_of(session: NatNetSession) -> str:
-    """Return the axis that points up: x, y, z or unknown."""
+def up_axis_of(session: NatNetSession) -> str | None:
+    """Return the axis that points up, x, y or z, None where it is not told."""
     answer = session.ask_number("UpAxis")
     told = answer.as_int() if answer is not None else None
-    return _AXES[told] if told is not None and 0 <= told < len(_AXES) else "unknown"
+    return _AXES[told] if told is not None and 0 <= told < len(_AXES) else None

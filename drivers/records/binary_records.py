@@ -14,8 +14,10 @@ from drivers.records.reading import Float64, Int64, Records, Unusable
 
 Bytes = npt.NDArray[np.uint8]
 
-#: Places that are looked at together.
-_AT_ONCE: Final = 4096
+#: Bytes that are summed up together, in records from every place at which one may begin.
+_AT_ONCE: Final = 2**22
+#: Bytes that are summed up in a piece that arrived: noise that looks like sync bytes all over is given up then.
+_MOST_SUMMED: Final = 2**24
 
 
 class BinaryRecords:
@@ -106,8 +108,9 @@ class BinaryRecords:
         windows = np.lib.stride_tricks.sliding_window_view(held[at:], self._length)
         maybe = np.flatnonzero((windows[:, : len(self._sync)] == self._sync).all(axis=1))
         both = maybe[: np.searchsorted(maybe, last - at, side="right")]
-        for start in range(0, len(both), _AT_ONCE):
-            some = both[start : start + _AT_ONCE]
+        step = max(1, _AT_ONCE // self._length)
+        for start in range(0, min(len(both), max(1, _MOST_SUMMED // self._length)), step):
+            some = both[start : start + step]
             good = self._hold(windows[some])
             good[good] = self._hold(windows[some[good] + self._length])
             if good.any():

@@ -15,14 +15,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pylsl
 import pytest
 from terminal import Operator
 
+from lab.streams import Channel
 from small_rigs import CAMERA, MOCAP
 from storage.recording_lock import recording_lock
 from storage.take_folder import list_takes, part_path, read_record, streams_path, write_record
+from storage.xdf_header import build_header
+from storage.xdf_writer import XdfWriter
 
 SHORT = ("--seconds", 2)
 
@@ -206,6 +210,25 @@ def test_stamps_that_are_no_times_and_an_old_clock(
     assert "stream 'once' sent nothing in the last" in said
     for name in ("nan", "late"):  # measured by when it came
         assert abs(row_of(report, name)["rate_measured_hz"] - 100) < 5
+
+
+@pytest.mark.slow
+def test_what_a_driver_has_to_say_is_told_and_is_no_finding(
+    write_rig: Callable[..., Path], tmp_path: Path, flex_capture: Callable[..., Any]
+) -> None:
+    writer = XdfWriter(tmp_path / "a.xdf")
+    channels = (Channel("force", "newtons", "Force"),)
+    for number, name in ((1, "plate"), (2, "empty")):
+        writer.stream_header(number, build_header(name, "Force", channels, 100.0, "float32"))
+    writer.samples(1, np.arange(2000) / 100, np.ones((2000, 1), np.float32))
+    writer.close()
+    rig = write_rig(f'[[device]]\nname = "old"\ndriver = "replay.xdf"\nfile = {json.dumps(str(tmp_path / "a.xdf"))}\n')
+    asked = ("check", "--rig", rig, "--out", tmp_path / "out", "--seconds", 3)
+    outcome = flex_capture(*asked)
+    assert outcome.code == 0, outcome
+    assert "device 'old'" in outcome.out
+    assert "stream 'empty' holds no samples and is not played" in outcome.out
+    assert any("'empty'" in remark for remark in json.loads(flex_capture(*asked, "--json").out)["remarks"])
 
 
 @pytest.mark.slow

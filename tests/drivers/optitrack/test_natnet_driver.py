@@ -106,7 +106,7 @@ def test_metadata() -> None:
         "natnet_version": "3.1",
         "server": "Motive 3.1.0.1",
         "transport": "unicast",
-        "up_axis": "z",
+        "axis_up": "z",
         "device_time": "mid-exposure",
         "server_clock_hz": "3312787",
         "cameras": "2",
@@ -117,8 +117,7 @@ def test_metadata() -> None:
 def test_y_up_in_millimetres_is_said_and_comes_right_through_a_map() -> None:
     emulator = emulated(up_axis="y", unit_mm=1.0)
     with motive(emulator) as driver:
-        assert "y up" in " ".join(driver.remarks)
-        assert driver.streams()[0].details["up_axis"] == "y"
+        assert driver.streams()[0].details["axis_up"] == "y"
         specs = driver.streams()
         found = read_until(driver, frames(30))
     marker_map = MarkerMap(name="y", up_axis="y", joints={joint: {joint: 1.0} for joint in JOINTS})
@@ -346,6 +345,17 @@ def test_the_search_finds_each_server_once() -> None:
         with opened({**reach, **found.options}) as driver:
             read_until(driver, frames(2))
     assert find_servers(0.2, reach["command_port"], "127.0.0.1") == []
+
+
+def test_an_emulator_is_put_where_a_rig_looks() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        rig = {"host": "127.0.0.1", "command_port": probe.getsockname()[1], "transport": "auto"}
+    with motive(emulated(**emulator_module.NatNetEmulator.reached_by(rig))):
+        with opened(rig) as driver:
+            read_until(driver, frames(2))
+        multicast = {**rig, "transport": "multicast", "interface": "127.0.0.1", "group": "239.255.42.97"}
+        assert emulator_module.NatNetEmulator.reached_by(multicast)["group"] == "239.255.42.97"
 
 
 def test_configs_say_what_is_wrong() -> None:

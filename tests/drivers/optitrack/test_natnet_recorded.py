@@ -181,10 +181,10 @@ def test_the_driver_reads_the_recorded_motive_over_multicast(natnet_folder: Path
         driver.open()
         markers, bodies, echo = driver.streams()
         assert (markers.name, bodies.name, echo.name) == ("markers", "rigid_bodies", "echo")
-        assert (markers.rate_hz, markers.details["server"], markers.details["up_axis"]) == (
+        assert (markers.rate_hz, markers.details["server"], markers.details.get("axis_up")) == (
             120.0,
             "Motive 2.1.0.0",
-            "unknown",
+            None,
         )
         assert driver.remarks == ("Motive at 127.0.0.1 does not say its unit of length; metres are taken",)
         found = {"markers": [], "rigid_bodies": []}

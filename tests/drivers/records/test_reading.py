@@ -381,3 +381,14 @@ def test_a_time_that_wraps_goes_on() -> None:
     assert math.isnan(clock.seconds(math.nan))
     assert clock.seconds(900.0) == pytest.approx(4294.968196)  # a little out of order is no turn
     assert DeviceTime(0, 1.0).seconds(5.5) == 5.5
+
+
+def test_noise_of_nothing_but_sync_bytes_is_given_up_and_the_way_back_found() -> None:
+    reader = records(
+        {**VALUE, "type": "u8"}, {"type": "u8", "role": "skip", "times": 8000}, sync=[0xA5], checksum="crc16_ccitt"
+    )
+    assert reader.feed(b"\xa5" * 65536) is None
+    assert len(reader._held) < 2 * reader._length
+    one = b"\x07".ljust(8001, b"\x00")
+    one = b"\xa5" + one + _sum_of("crc16_ccitt", one, "<")
+    assert rows([reader.feed(b"\x00" * 20_000), reader.feed(one * 3)]) == [[7]] * 3
