@@ -27,6 +27,7 @@ HEAVY_MODULES = {
     "pylsl",
     "simplejpeg",
     "c3d",
+    "pypylon",
     "rich",
     "serial",
     "rerun",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import math
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pictures import picture
 
 from drivers.cameras import v4l2_structs as v4l2
@@ -224,6 +226,8 @@ def _nth(entries: Any, index: int) -> Any:
 
 def plug_in(root: Path, number: int, port: str, serial: str = "", name: str = "Fake camera") -> Path:
     """List a USB camera in a /sys and /dev below ``root`` as Linux does; return its node."""
+    if sys.platform == "win32":
+        pytest.skip("Video4Linux2 and its links need Linux")
     device = root / "sys/devices/pci0000:00/usb1" / port
     interface = device / f"{port}:1.0"
     for index, node_number in enumerate((number, number + 1)):  # pictures, then metadata

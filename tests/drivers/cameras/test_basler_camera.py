@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,13 +23,12 @@ from drivers.host_clock import LslClock
 from lab.errors import DeviceError
 from lab.streams import Frame
 
-os.environ.setdefault("PYLON_CAMEMU", "5")  # pylon looks at it once, when it is loaded
-
 Opened = Callable[..., BaslerCamera]
 
 
 @pytest.fixture
-def camera() -> Iterator[Opened]:
+def camera(monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
+    monkeypatch.setenv("PYLON_CAMEMU", "5")
     if importlib.util.find_spec("pypylon") is None:
         pytest.skip("pypylon is not installed")
     made: list[BaslerCamera] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +23,6 @@ from drivers.registry import find_driver
 from lab.errors import DeviceError
 from lab.streams import FRAME_LABELS, Frame
 
-os.environ.setdefault("PYLON_CAMEMU", "5")
 SMALL = {"width": 320, "height": 240, "rate_hz": 30.0}
 
 
@@ -33,6 +31,7 @@ def driver(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     name: str = request.param
     if name == "camera.basler" and importlib.util.find_spec("pypylon") is None:
         pytest.skip("pypylon is not installed")
+    monkeypatch.setenv("PYLON_CAMEMU", "5")
     plug_in(tmp_path, 0, "1-2", "AB12")
     camera = FakeCamera()
     capture = FakeCapture()

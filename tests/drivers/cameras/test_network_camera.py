@@ -374,6 +374,49 @@ def test_what_is_packed_with_lengths_becomes_a_byte_stream(tmp_path: Path) -> No
     assert [_barcode(image.to_ndarray(format="bgr24")) for image in images] == list(range(30))
 
 
+@pytest.mark.parametrize("container", ["mp4", "mpegts"])
+@pytest.mark.parametrize("encoder", ["libx264", "libx265"])
+def test_h264_and_h265_out_of_containers_are_recorded_to_the_frame(
+    tmp_path: Path, encoder: str, container: str
+) -> None:
+    if encoder not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {encoder}")
+    path = tmp_path / "film.dat"
+    with av.open(str(path), "w", format=container) as muxer:
+        stream = muxer.add_stream(encoder, rate=30)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        quiet = "bframes=0:keyint=10:scenecut=0:log-level=none"
+        stream.options = {
+            "preset": "ultrafast",
+            "crf": "12",
+            "x265-params": quiet,
+            "x264-params": "bframes=0:keyint=10",
+        }
+        for number in range(40):
+            image = cv2.imdecode(np.frombuffer(picture(number), np.uint8), cv2.IMREAD_COLOR)
+            muxer.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        muxer.mux(stream.encode(None))
+    source = FfmpegPackets(str(path), {}, 2.0, "the film", CLOCK)
+    source.open()
+    assert source.codec == {"libx264": "h264", "libx265": "hevc"}[encoder]
+    writer = VideoWriter(tmp_path / "view1.mov", VideoFormat(source.codec, WIDTH, HEIGHT), 30.0)
+    times, keyframes = [], 0
+    for number in range(40):
+        packet = source.next(5.0)
+        assert packet is not None
+        assert packet.keyframe or number
+        assert not packet.reordered
+        writer.write(packet.data, number * 33_333, keyframe=packet.keyframe)
+        times.append(packet.device_time_s)
+        keyframes += packet.keyframe
+    source.close()
+    writer.close()
+    assert np.allclose(np.diff(times), 1 / 30, atol=1e-4)
+    assert keyframes == 4
+    with av.open(str(tmp_path / "view1.mov")) as video:
+        assert [_barcode(image.to_ndarray(format="bgr24")) for image in video.decode(video=0)] == list(range(40))
+
+
 def test_an_unreachable_rtsp_camera_is_one_sentence_without_its_password() -> None:
     refused = pytest.raises(DeviceError, match="cannot be opened")
     with camera_at("rtsp://me:secret@127.0.0.1:9/stream") as camera, refused as caught:
