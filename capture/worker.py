@@ -28,6 +28,8 @@ _IDLE_ORPHAN_GRACE_S: Final = 0.5
 _TERMINATION_GRACE_S: Final = 15.0
 _STOP_GRACE_S: Final = 1.0
 _IDLE_S: Final = 0.001
+#: Until somebody receives all streams.
+_SUBSCRIBE_S: Final = 10.0
 #: The last words of a worker wait this long for a recorder that does not read.
 _LAST_WORDS_S: Final = 1.0
 #: liblsl sends in threads of its own, and forgets what is left when an outlet goes.
@@ -98,6 +100,7 @@ class _Worker:
         self._running = False
         self._ended = False
         self._next_progress_s = 0.0
+        self._subscribed_by_s: float | None = None
 
     def run(self) -> None:
         from capture.lsl_settings import configure_lsl
@@ -169,7 +172,7 @@ class _Worker:
         except queue.Empty:
             return
         if isinstance(order, Subscribe):
-            self.say(Subscribed(all(publisher.subscribed(5.0) for publisher in self._publishers.values())))
+            self._subscribed_by_s = time.monotonic() + _SUBSCRIBE_S
         elif isinstance(order, Start):
             self._start(order)
         elif isinstance(order, Stop):
@@ -206,7 +209,17 @@ class _Worker:
             self._files = None
         self.say(Stopped(self._published_in_take(), problems))
 
+    def _look_for_subscribers(self) -> None:
+        """Answer whether all streams are received; meanwhile a device that runs by itself must be read."""
+        if self._subscribed_by_s is None:
+            return
+        complete = all(publisher.subscribed(0.0) for publisher in self._publishers.values())
+        if complete or time.monotonic() > self._subscribed_by_s:
+            self._subscribed_by_s = None
+            self.say(Subscribed(complete))
+
     def _work(self) -> None:
+        self._look_for_subscribers()
         if not self._running:
             self._read_and_discard()
         elif not self._ended:
@@ -225,10 +238,10 @@ class _Worker:
         """Keep a device that runs by itself from piling up what belongs to no take. Nothing is published of it."""
         from drivers.driver import EndOfStream
 
-        began_s = time.monotonic()
+        began_s, piece = time.monotonic(), None
         with contextlib.suppress(EndOfStream):
-            self._driver.read()
-        if time.monotonic() - began_s < _IDLE_S:
+            piece = self._driver.read()
+        if piece is None and time.monotonic() - began_s < _IDLE_S:
             time.sleep(_IDLE_S)
 
     def _read(self) -> Chunk | Frame | None:
