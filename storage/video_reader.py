@@ -85,7 +85,9 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
                 raise FileFormatError(
                     f"{path} claims a picture of {stream.width}x{stream.height}; it is not read, for it seems damaged."
                 )
-            stream.thread_type = "AUTO"
+            # one thread: with several, FFmpeg 8.1 was seen waiting for ever for one of them as a decoder was let go,
+            # and what decodes much (resegment) has a process for each core anyway
+            stream.codec_context.thread_count = 1
             yield container, stream
     except (av.FFmpegError, OSError) as error:
         raise FileFormatError(f"{path} cannot be read as video ({reason(error)}); check the file.") from None
