@@ -143,7 +143,7 @@ def test_pieces_fit_what_was_announced_and_counters_advance(driver: Driver) -> N
     last_arrival_s = -np.inf
     for _ in range(2):  # a device that runs by itself does not begin anew for a take
         driver.start(TakeStart("device", LslClock().now_s()))
-        for piece in pieces(driver, 40):
+        for piece in pieces(driver, 8):
             spec = specs[piece.stream]
             assert last_arrival_s <= piece.arrival_s <= LslClock().now_s()
             last_arrival_s = piece.arrival_s
@@ -167,6 +167,7 @@ def test_pieces_fit_what_was_announced_and_counters_advance(driver: Driver) -> N
     assert left <= {"camera-client"}  # the emulator's own
 
 
+@pytest.mark.slow
 def test_it_is_opened_again_while_the_device_believes_in_the_old_connection(bench: Bench) -> None:
     first, second = bench.driver(), bench.driver()
     try:
@@ -198,6 +199,7 @@ def test_a_device_that_is_not_there_is_one_sentence(bench: Bench) -> None:
     made.close()
 
 
+@pytest.mark.slow
 def test_a_device_that_goes_is_one_sentence_and_its_driver_can_be_closed(bench: Bench) -> None:
     bench.options |= {"stall_s": max(1.0, least_stall_s(bench))}
     made = bench.driver()

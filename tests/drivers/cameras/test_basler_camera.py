@@ -56,6 +56,7 @@ def frames_of(one: BaslerCamera, count: int, wait_s: float = 10.0) -> list[Frame
     return frames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pixel_format", ["BayerRG8", "Mono8", "RGB8", "BGR8"])
 def test_frames_carry_the_cameras_count_and_no_invented_time(camera: Opened, pixel_format: str) -> None:
     one = camera(pixel_format=pixel_format, exposure_s=0.004, gain=3.0)
@@ -72,6 +73,7 @@ def test_frames_carry_the_cameras_count_and_no_invented_time(camera: Opened, pix
     assert simplejpeg.decode_jpeg(frames[0].data).shape == (240, 320, 3)
 
 
+@pytest.mark.slow
 def test_incomplete_frames_are_missing_numbers(camera: Opened) -> None:
     one = camera()
     nodes = one._camera.GetNodeMap()
@@ -109,6 +111,7 @@ def test_settings_that_the_camera_does_not_have_are_one_sentence(
     assert len(caught.value.problems) == 1
 
 
+@pytest.mark.slow
 def test_closed_it_opens_again_and_counts_anew(camera: Opened) -> None:
     one = camera()
     frames_of(one, 30)
@@ -119,6 +122,7 @@ def test_closed_it_opens_again_and_counts_anew(camera: Opened) -> None:
     assert len(frames_of(one, 3)) == 3
 
 
+@pytest.mark.slow
 def test_a_triggered_camera_may_be_silent(camera: Opened) -> None:
     """The emulation has no lines: software triggers stand for the pulses."""
     one = camera(trigger="Software")
@@ -133,6 +137,7 @@ def test_a_triggered_camera_may_be_silent(camera: Opened) -> None:
     assert one.streams()[0].rate_hz == 30.0
 
 
+@pytest.mark.slow
 def test_a_camera_that_gives_another_rate_is_refused(camera: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = basler.PylonSettings.set
 
@@ -154,6 +159,7 @@ def test_short_ids_of_gige_cameras_go_from_65535_to_1() -> None:
     assert count.stale == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ticks", [125_000_000, 1_000_000_000])
 def test_ticks_become_seconds_by_the_cameras_own_rate(camera: Opened, ticks: int) -> None:
     one = camera()

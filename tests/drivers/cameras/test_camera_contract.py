@@ -72,6 +72,7 @@ def _frames(driver: Driver, count: int) -> list[Frame]:
     return frames
 
 
+@pytest.mark.slow
 def test_metadata_are_complete_and_frames_fit_them(driver: Driver) -> None:
     driver.open()
     (spec,) = driver.streams()
@@ -88,6 +89,7 @@ def test_metadata_are_complete_and_frames_fit_them(driver: Driver) -> None:
     assert (np.diff([frame.arrival_s for frame in frames]) >= 0).all()
 
 
+@pytest.mark.slow
 def test_it_is_closed_and_opened_whenever_one_likes(driver: Driver) -> None:
     threads = set(threading.enumerate())
     driver.close()

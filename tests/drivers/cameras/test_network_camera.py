@@ -68,6 +68,7 @@ def frames_of(camera: NetworkCamera, count: int, wait_s: float = 20.0) -> list[F
     return frames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{}, {"lengths": False, "padding": 300}, {"chunked": True}, {"lengths": False, "chunked": True}],
@@ -118,6 +119,7 @@ def test_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
             assert frames_of(camera, 1)
 
 
+@pytest.mark.slow
 def test_a_cut_picture_is_a_missing_number_and_a_lost_one_a_gap_in_time() -> None:
     emulator = emulated(cut_every=7, lose_every=11)
     with serving(emulator) as rig, camera_at(**rig) as camera:
@@ -134,6 +136,7 @@ def test_a_cut_picture_is_a_missing_number_and_a_lost_one_a_gap_in_time() -> Non
     assert np.allclose(steps, np.diff(numbers) / 30, atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"stamps": False}, {"stamps_zero": True}])
 def test_a_camera_without_a_clock_has_no_device_time(options: dict[str, Any]) -> None:
     with serving(emulated(**options)) as rig, camera_at(**rig) as camera:
@@ -141,6 +144,7 @@ def test_a_camera_without_a_clock_has_no_device_time(options: dict[str, Any]) ->
         assert all(math.isnan(frame.device_time_s) for frame in frames_of(camera, 3))
 
 
+@pytest.mark.slow
 def test_another_rate_is_refused_or_taken_where_none_was_asked() -> None:
     with serving(emulated(rate_hz=25.0)) as rig:
         refused = pytest.raises(DeviceError, match=r"gives 2\d(\.\d)? frames per second instead of 60; set its rate")
@@ -151,6 +155,7 @@ def test_another_rate_is_refused_or_taken_where_none_was_asked() -> None:
             assert camera.streams()[0].rate_hz == 25.0
 
 
+@pytest.mark.slow
 def test_hanging_up_stalling_and_coming_back() -> None:
     emulator = emulated(hang_up_after_s=1.5)
     with serving(emulator) as rig, camera_at(**rig) as camera:
@@ -169,6 +174,7 @@ def test_hanging_up_stalling_and_coming_back() -> None:
         camera.open()
 
 
+@pytest.mark.slow
 def test_switched_off_and_on_again_it_is_the_same_camera() -> None:
     emulator = emulated()
     with serving(emulator) as rig, camera_at(**rig) as camera:
@@ -238,6 +244,7 @@ def _huge_length(line: socket.socket, stop: threading.Event) -> None:
         line.sendall(b"\xff\xd8" + b"\0" * 65536)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
@@ -265,6 +272,7 @@ def test_a_hostile_server_costs_one_sentence_and_bounded_time(
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_size_that_changes_meanwhile_is_a_failure() -> None:
     def change(line: socket.socket, stop: threading.Event) -> None:
         line.sendall(OK)
@@ -303,6 +311,7 @@ def _barcode(image: Any) -> int:
     return read_barcode(image)
 
 
+@pytest.mark.slow
 def test_rtsp_keeps_h264_as_it_is_and_each_frame_can_be_decoded(tmp_path: Path) -> None:
     played = film(240)
     rows: list[tuple[Any, ...]] = []
@@ -335,6 +344,7 @@ def test_rtsp_keeps_h264_as_it_is_and_each_frame_can_be_decoded(tmp_path: Path) 
     assert seen == numbers
 
 
+@pytest.mark.slow
 def test_rtsp_that_ends_or_stands_still_fails_in_time() -> None:
     with RtspServer(film(60)).serving() as rtsp, camera_at(rtsp.url) as camera:
         camera.open()

@@ -141,6 +141,7 @@ def test_elsewhere_pictures_are_compressed_again(fake: FakeCapture, opened: Open
     assert frame.data != picture(frame.frame_id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stamps", [lambda number: 0.0, lambda number: -1.0, lambda number: math.nan])
 def test_a_time_that_is_none_is_none(fake: FakeCapture, opened: Opened, stamps: Callable[[int], float]) -> None:
     fake.stamps = stamps
@@ -154,12 +155,14 @@ def test_times_that_stand_still_or_go_back_are_none(fake: FakeCapture, opened: O
     assert (np.diff(times[np.isfinite(times)]) > 0).all()
 
 
+@pytest.mark.slow
 def test_what_is_cut_short_is_a_missing_number(fake: FakeCapture, opened: Opened) -> None:
     fake.content = lambda number: picture(number)[: -2 if number % 5 == 4 else None]
     ids = [frame.frame_id for frame in frames_of(opened(), 20)]
     assert ids == [n for n in range(ids[0], ids[-1] + 1) if n % 5 != 4]
 
 
+@pytest.mark.slow
 def test_other_sizes_rates_and_values_are_refused(fake: FakeCapture, opened: Opened) -> None:
     with pytest.raises(DeviceError, match="gives 320x240 pixels instead of 1920x1080"):
         opened(width=1920, height=1080)
@@ -179,6 +182,7 @@ def test_other_sizes_rates_and_values_are_refused(fake: FakeCapture, opened: Ope
             OpencvCameraConfig(device=device)
 
 
+@pytest.mark.slow
 def test_unplugged_it_fails_in_time_and_comes_back(fake: FakeCapture, opened: Opened) -> None:
     threads = set(threading.enumerate())
     camera = opened()

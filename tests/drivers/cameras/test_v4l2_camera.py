@@ -83,6 +83,7 @@ def test_padding_goes_and_missing_tables_stay_missing(fake: FakeCamera, opened: 
     assert number_in(frame.data) == frame.frame_id
 
 
+@pytest.mark.slow
 def test_frames_that_are_lost_cut_or_marked_bad_are_missing_numbers(fake: FakeCamera, opened: Opened) -> None:
     bad = numbers.BUF_FLAG_TIMESTAMP_MONOTONIC | numbers.BUF_FLAG_ERROR
 
@@ -103,6 +104,7 @@ def test_frames_that_are_lost_cut_or_marked_bad_are_missing_numbers(fake: FakeCa
     assert camera.broken > 5
 
 
+@pytest.mark.slow
 def test_the_count_goes_on_over_its_end_and_repeated_frames_are_dropped(fake: FakeCamera, opened: Opened) -> None:
     start = 2**32 - 70
 
@@ -117,12 +119,14 @@ def test_the_count_goes_on_over_its_end_and_repeated_frames_are_dropped(fake: Fa
     assert not ((got - start) % 9 == 8).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stamp_s", "flags"), [(0.0, numbers.BUF_FLAG_TIMESTAMP_MONOTONIC), (12.5, 0), (12.5, 0x4000)])
 def test_a_time_that_is_none_is_none(fake: FakeCamera, opened: Opened, stamp_s: float, flags: int) -> None:
     fake.frame = lambda number: Sent(picture(number), number, stamp_s, flags)
     assert math.isnan(frames_of(opened(), 1)[0].device_time_s)
 
 
+@pytest.mark.slow
 def test_a_camera_that_silently_gives_another_rate_is_refused(fake: FakeCamera, opened: Opened) -> None:
     fake.really_hz = 25.0
     with pytest.raises(
@@ -226,6 +230,7 @@ def test_a_node_that_gives_no_pictures_is_refused(fake: FakeCamera, opened: Open
         opened()
 
 
+@pytest.mark.slow
 def test_unplugged_silent_and_back(fake: FakeCamera, opened: Opened) -> None:
     camera = opened()
     frames_of(camera, 3)
@@ -261,6 +266,7 @@ def test_a_stray_buffer_number_is_a_failure(fake: FakeCamera, opened: Opened, mo
         frames_of(camera, 3)
 
 
+@pytest.mark.slow
 def test_uncompressed_pictures_keep_their_colours(fake: FakeCamera, opened: Opened) -> None:
     plane = np.empty((240, 320, 2), np.uint8)
     plane[..., 0] = 128

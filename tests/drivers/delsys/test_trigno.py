@@ -20,6 +20,7 @@ def _microvolts(volts: Any) -> Any:
     return (np.asarray(volts, dtype=np.float64) * 1e6).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [{}, {"segment_bytes": [40, 400]}, {"mss": 400}, {"mss": 1460}])
 def test_every_sample_is_what_was_sent_however_it_was_cut(cut: dict[str, Any]) -> None:
     with base(drift_ppm=50.0, **cut) as (served, options):
@@ -58,6 +59,7 @@ def test_every_sample_is_what_was_sent_however_it_was_cut(cut: dict[str, Any]) -
         assert served.state.refused == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index_base", [0, 1])
 def test_sensors_are_where_the_guide_says(index_base: int) -> None:
     """The guide's 6.1.3: a Quattro in slot 1 has places 0 to 3, and pushes an Avanti in slot 7 to place 8."""
@@ -79,6 +81,7 @@ def test_sensors_are_where_the_guide_says(index_base: int) -> None:
         assert driver.remarks == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "asked", "rate_hz"),
     [
@@ -218,6 +221,7 @@ def test_a_wrong_byte_order_never_becomes_samples() -> None:
             pass
 
 
+@pytest.mark.slow
 def test_silence_is_an_error_and_opening_again_works() -> None:
     with base(stall_after_s=1.5) as (served, options), opened(options, stall_s=0.5) as driver:
         with pytest.raises(DeviceError, match=r"sent nothing on its (EMG|AUX) port for 0.5 s"):
@@ -229,6 +233,7 @@ def test_silence_is_an_error_and_opening_again_works() -> None:
         assert served.commands.count("START") == 2
 
 
+@pytest.mark.slow
 def test_a_base_that_goes_away_is_an_error_and_opening_again_works() -> None:
     with base(disconnect_after_s=1.5) as (_, options), opened(options) as driver:
         with pytest.raises(DeviceError, match=r"closed the connection|broke off"):
@@ -237,6 +242,7 @@ def test_a_base_that_goes_away_is_an_error_and_opening_again_works() -> None:
         assert len(joined(read_for(driver, 0.3)["emg"])[0]) > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aux_samples", [1, 2, 14])
 def test_what_came_with_the_end_of_the_connection_is_not_lost(aux_samples: int) -> None:
     """Whichever of the connections has the least waiting in it."""

@@ -88,6 +88,7 @@ def _rotated(rows: npt.NDArray[np.float32]) -> int:
         return int((~(rows[:, 0].astype(np.float64) % rows.shape[1] == 0)).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("columns", "mss"), [(16, 400), (16, 1460), (16, 8948), (144, 400), (144, 1460)])
 def test_no_row_of_hundreds_of_thousands_is_rotated(columns: int, mss: int) -> None:
     rows = 400_000 if columns == 16 else 60_000

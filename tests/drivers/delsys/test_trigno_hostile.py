@@ -110,6 +110,7 @@ def _answers(reply: Callable[[bytes], bytes], greeting: bytes = GREETING) -> Act
     return act
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("act", "sentence"),
     [
@@ -221,6 +222,7 @@ def test_stopped_said_unasked_is_no_reply() -> None:
     assert len(described.sensors) == 16
 
 
+@pytest.mark.slow
 def test_questions_have_an_end() -> None:
     def slowly(command: bytes) -> bytes:
         time.sleep(0.1)
@@ -232,6 +234,7 @@ def test_questions_have_an_end() -> None:
     assert time.monotonic() - began_s < 5.0
 
 
+@pytest.mark.slow
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(min_size=1, max_size=60).filter(lambda data: b"\r\n" not in data), min_size=1, max_size=8))
 def test_any_answers_give_a_base_or_a_sentence(replies: list[bytes]) -> None:
@@ -290,6 +293,7 @@ def test_one_byte_now_and_then_is_silence() -> None:
             thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_garbage_on_the_data_ports_is_no_sample_or_one_sentence(seed: int) -> None:
     garbage = random.Random(seed).randbytes(640_000)

@@ -48,6 +48,7 @@ def read_by_brainflow(brainflow: Any, made: Bench, daisy: bool = False) -> tuple
     return number, data[board.get_eeg_channels(board.board_id)].T, data[board.get_accel_channels(board.board_id)].T
 
 
+@pytest.mark.slow
 def test_brainflow_reads_of_the_emulated_board_what_it_sent(brainflow: Any) -> None:
     with bench("pty") as made:
         number, values, accel = read_by_brainflow(brainflow, made)
@@ -58,6 +59,7 @@ def test_brainflow_reads_of_the_emulated_board_what_it_sent(brainflow: Any) -> N
     assert np.linalg.norm(accel[-1]) == pytest.approx(1.0, abs=0.02)
 
 
+@pytest.mark.slow
 def test_brainflow_and_we_agree_on_a_daisy(brainflow: Any) -> None:
     with bench("pty", channels=16) as made:
         number, values, _ = read_by_brainflow(brainflow, made, daisy=True)
@@ -76,6 +78,7 @@ def test_brainflow_and_we_agree_on_a_daisy(brainflow: Any) -> None:
         assert row == pytest.approx(true, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_cut_packet_costs_us_one_and_brainflow_two(brainflow: Any) -> None:
     with bench("pty", cut_every=50) as made:
         number, _, _ = read_by_brainflow(brainflow, made)

@@ -34,6 +34,7 @@ def assert_stopped(made: Bench) -> None:
     assert not made.emulator.board.streaming
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", LINES)
 @pytest.mark.parametrize("channels", [8, 16])
 def test_values_counts_and_arrivals_are_those_of_the_board(line: str, channels: int) -> None:
@@ -83,6 +84,7 @@ def test_the_athlete_is_who_the_amplifier_sees(monkeypatch: pytest.MonkeyPatch) 
     assert spread_uv[3] > 10 * np.max(np.delete(spread_uv, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["lose_every", "cut_every", "flip_every"])
 @pytest.mark.parametrize("channels", [8, 16])
 def test_what_is_lost_is_missing_and_nothing_else(fault: str, channels: int) -> None:
@@ -102,6 +104,7 @@ def test_what_is_lost_is_missing_and_nothing_else(fault: str, channels: int) -> 
     assert (driver.splitter.skipped > 0) == (fault != "lose_every")
 
 
+@pytest.mark.slow
 def test_the_boards_time_comes_with_the_packets() -> None:
     with bench(drift_ppm=2000.0, on_for_s=4294967.0) as made:  # its milliseconds wrap 0.3 s later
         driver = made.driver(board_time=True)
@@ -208,6 +211,7 @@ def test_a_board_out_of_reach_is_a_sentence_and_in_reach_again_goes_on() -> None
         driver.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("away_s", "board_time"), [(0.4, False), (0.4, True), (2.6, True)])
 def test_a_way_out_of_reach_is_a_gap_of_the_count(away_s: float, board_time: bool) -> None:
     with bench() as made:

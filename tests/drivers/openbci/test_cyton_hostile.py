@@ -80,6 +80,7 @@ def _endless_ends(connection: socket.socket) -> None:
     connection.sendall(b"$$$" * 1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "said"),
     [

@@ -45,6 +45,7 @@ def joints_of(specs: tuple[StreamSpec, ...], chunks: list[Chunk], marker_map: Ma
     return joints_from_markers(markers, positions, "meters", marker_map)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("version", "transport"), WAYS)
 def test_values_counters_and_times_of_every_version(version: str, transport: str) -> None:
     emulator = emulated(version=version, transport=transport)
@@ -126,6 +127,7 @@ def test_y_up_in_millimetres_is_said_and_comes_right_through_a_map() -> None:
     np.testing.assert_allclose(joints_m, emulator._stage.joints_m(exposure_s), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["unicast", "multicast"])
 def test_losses_are_found_exactly_whatever_overtakes_or_comes_twice(transport: str) -> None:
     emulator = emulated(transport=transport, rate_hz=240.0, loss=0.05, reorder=0.05, duplicate=0.05)
@@ -193,6 +195,7 @@ def test_other_names_are_noticed_even_if_the_frame_that_says_so_is_lost(monkeypa
         read_until(driver, frames(10_000))
 
 
+@pytest.mark.slow
 def test_silence_is_one_sentence_and_opening_anew_goes_on_with_the_count() -> None:
     emulator = emulated(silent_after_s=0.8)
     with serving(emulator) as reach, opened(reach, stall_s=0.6) as driver:
@@ -217,6 +220,7 @@ def test_motive_started_again_counts_anew_and_is_opened_anew() -> None:
             assert counters(read_until(driver, frames(3))["markers"])[0] < 50_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("emulation", "options", "sentence"),
     [
@@ -257,6 +261,7 @@ def test_nobody_there(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
         driver.read()
 
 
+@pytest.mark.slow
 def test_rubbish_and_strangers_do_no_harm() -> None:
     emulator = emulated(rate_hz=240.0)
     rng = np.random.default_rng(3)
@@ -291,6 +296,7 @@ def test_a_server_that_changes_its_version_is_opened_anew() -> None:
             read_until(driver, frames(10_000))
 
 
+@pytest.mark.slow
 def test_other_names_that_nobody_tells_are_an_error_too() -> None:
     emulator = emulated(rename_after_s=1.0)
     with motive(emulator) as driver:
@@ -310,6 +316,7 @@ def test_time_code_is_recorded_where_there_is_any() -> None:
     np.testing.assert_allclose(said[:, 1:] @ [60, 1, 1 / 30, 1 / 120], since_s, atol=1.01 / 120)
 
 
+@pytest.mark.slow
 def test_what_waited_since_before_the_take_is_dropped() -> None:
     emulator = emulated(rate_hz=240.0)
     with motive(emulator) as driver:
@@ -329,6 +336,7 @@ def test_a_card_that_is_not_there_is_one_sentence() -> None:
         driver.open()
 
 
+@pytest.mark.slow
 def test_a_unicast_client_keeps_itself_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emulator_module, "_FORGET_AFTER_S", 0.8)
     monkeypatch.setattr(natnet_session, "_KEEP_ALIVE_S", 0.2)

@@ -91,6 +91,7 @@ def test_a_datagram_cut_at_every_byte_is_counted_and_no_frame(version: Version) 
         assert codec.feed(wire.datagram(7, whole[4:length])) is None
 
 
+@pytest.mark.slow
 def test_counts_that_would_take_gigabytes_take_nothing() -> None:
     tracemalloc.start()
     try:

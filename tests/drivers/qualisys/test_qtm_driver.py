@@ -24,6 +24,7 @@ def frames_of(emulator: QtmEmulator, chunks: list[Chunk]) -> np.ndarray:
     return np.array([emulator.scene.markers(int(count) - 1).copy() for count in counters(chunks)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("udp", [False, True])
 def test_every_stream_has_what_was_measured(udp: bool) -> None:
     emulator = emulated(plates=1, hidden=0.1, split_udp=True)

@@ -47,6 +47,7 @@ def test_clients_that_send_nonsense_or_go_away() -> None:
         assert len(emulator._clients) <= 2
 
 
+@pytest.mark.slow
 def test_a_client_that_never_reads_is_dropped() -> None:
     emulator = emulated(padding_bytes=2**18, rate_hz=50.0)
     with reading(emulator, stall_s=30) as driver:

@@ -136,6 +136,7 @@ def test_what_is_asked_for_and_not_there(options: dict[str, Any], part: str, sai
     assert said in fails_to_open(emulated(**options), components=(part,), wait_s=0)
 
 
+@pytest.mark.slow
 def test_udp_that_does_not_arrive() -> None:
     emulator = emulated()
     emulator.send_frame = lambda *_: None  # type: ignore[method-assign]
@@ -204,6 +205,7 @@ def test_more_markers_than_names() -> None:
         assert "22 markers instead of 21" in fails_to_read(driver)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("udp", [False, True])
 def test_another_measurement_counts_anew(udp: bool) -> None:
     emulator = emulated()
@@ -237,6 +239,7 @@ def test_silence_is_a_fault(udp: bool) -> None:
         assert "has sent no frame for 0.5 s" in fails_to_read(driver)
 
 
+@pytest.mark.slow
 def test_a_measurement_that_ends_is_said_and_waited_for() -> None:
     emulator = emulated()
     with reading(emulator, stall_s=0.5, check_labels_s=0.3) as driver:
@@ -338,6 +341,7 @@ def half_closed(line: socket.socket) -> None:
     raise OSError
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "play", [dribble, endless_greeting, endless_frames, endless_refusals, another_greeting, half_closed]

@@ -73,6 +73,7 @@ def joined(chunks: list[Chunk]) -> tuple[Any, Any]:
     return np.concatenate([chunk.counters for chunk in chunks]), np.concatenate([chunk.values for chunk in chunks])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "binary"])
 @pytest.mark.parametrize("name", LINKS)
 def test_values_are_those_that_were_sent(name: str, form: str) -> None:
@@ -95,6 +96,7 @@ def test_values_are_those_that_were_sent(name: str, form: str) -> None:
         assert chunk.arrival_s >= emulator.host_s(int(chunk.counters[-1]) - 65000) - 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LINKS)
 def test_rates_are_those_of_the_athlete(name: str) -> None:
     fields = [{**one, "type": "u16"} for one in RATES]
@@ -132,6 +134,7 @@ def test_a_real_line() -> None:
     np.testing.assert_allclose(values, [emulator.sent[count] for count in counters.tolist()], atol=3e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "binary"])
 @pytest.mark.parametrize("name", LINKS)
 def test_loss_is_found_exactly(name: str, form: str) -> None:
@@ -143,6 +146,7 @@ def test_loss_is_found_exactly(name: str, form: str) -> None:
     assert missing == [count for count in range(counters[0], counters[-1] + 1) if count % 50 == 49]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["spoil_every", "noise_every"])
 @pytest.mark.parametrize("name", ["records.serial", "records.tcp"])
 @pytest.mark.parametrize("form", ["csv", "binary"])
@@ -208,6 +212,7 @@ def test_a_device_that_counts_anew_begins_a_new_chunk() -> None:
     assert 0 in firsts[1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LINKS)
 def test_silence_is_a_sentence(name: str) -> None:
     with opened(name, emulator_of(name, silent_after=500), stall_s=0.6) as driver:
@@ -216,6 +221,7 @@ def test_silence_is_a_sentence(name: str) -> None:
         assert len(caught.value.problems) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -232,6 +238,7 @@ def test_nothing_at_all_is_a_sentence_at_once(name: str, said: str) -> None:
         driver.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LINKS)
 def test_a_wrong_description_is_a_sentence_at_once(name: str) -> None:
     with serving(emulator_of(name)) as reached:
@@ -360,6 +367,7 @@ def _drip(line: socket.socket) -> None:
     line.sendall(b"\xa5")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pour", [lambda line: line.sendall(b"\xa5\x5a1," * 20_000), _drip])
 @pytest.mark.parametrize("form", ["csv", "binary"])
 def test_a_hostile_server_costs_bounded_memory_and_time(form: str, pour: Callable[[socket.socket], None]) -> None:

@@ -61,6 +61,7 @@ def of(chunks: list[Chunk], stream: str) -> list[Chunk]:
     return [chunk for chunk in chunks if chunk.stream == stream]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", LINES)
 @pytest.mark.parametrize("version", [2, 3])
 def test_rates_are_those_of_the_athlete(where: int | None, version: int) -> None:
@@ -84,6 +85,7 @@ def test_rates_are_those_of_the_athlete(where: int | None, version: int) -> None
         assert abs(chunk.values[0, 1] - breath[0]) <= 0.0501
 
 
+@pytest.mark.slow
 def test_all_signals_with_their_counts_and_clock() -> None:
     emulator = strap()
     with opened(emulator, signals=("rates", "ecg", "breathing", "rr", "accel")) as driver:
@@ -122,6 +124,7 @@ def test_all_signals_with_their_counts_and_clock() -> None:
     assert {1.0, -1.0} == set(np.sign(rr_ms))
 
 
+@pytest.mark.slow
 def test_lost_packets_leave_their_gap_in_the_count() -> None:
     emulator = strap(lose_every=5)
     with opened(emulator, signals=("ecg",)) as driver:
@@ -132,6 +135,7 @@ def test_lost_packets_leave_their_gap_in_the_count() -> None:
     assert 2 <= np.count_nonzero(steps == 126) <= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["spoil_every", "noise_every"])
 def test_what_is_spoilt_is_no_sample(fault: str) -> None:
     with opened(strap(**{fault: 4}), signals=("ecg",)) as driver:
@@ -142,6 +146,7 @@ def test_what_is_spoilt_is_no_sample(fault: str) -> None:
     assert all(np.abs(chunk.values).max() < 2000 for chunk in chunks)
 
 
+@pytest.mark.slow
 def test_a_gap_of_more_than_256_packets_is_counted_exactly() -> None:
     lost = 700
     with opened(strap(away_after=3, away_s=lost * 0.252), signals=("ecg",)) as driver:
@@ -150,6 +155,7 @@ def test_a_gap_of_more_than_256_packets_is_counted_exactly() -> None:
     assert sorted(steps.tolist()) == [63] * 5 + [63 * (lost + 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dated", [True, False])
 def test_midnight_is_no_gap(dated: bool) -> None:
     with opened(strap(calendar="2026-12-31 23:59:58.5", dated=dated), signals=("ecg",)) as driver:
@@ -167,6 +173,7 @@ def test_without_a_rate_it_is_nan() -> None:
     assert np.isnan(chunk.values[0, :2]).all()
 
 
+@pytest.mark.slow
 def test_the_strap_stays_as_long_as_it_is_told_that_somebody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(strap(link_timeout_s=2.5), signals=("ecg",)) as driver:
         chunks = read_until(driver, lambda chunks: len(chunks) == 16)  # 4 s
@@ -179,6 +186,7 @@ def test_the_strap_stays_as_long_as_it_is_told_that_somebody_listens(monkeypatch
         read_until(driver, lambda chunks: len(chunks) == 50)
 
 
+@pytest.mark.slow
 def test_silence_is_a_sentence() -> None:
     with (
         opened(strap(silent_after=3), signals=("ecg",), stall_s=2.5) as driver,
@@ -187,6 +195,7 @@ def test_silence_is_a_sentence() -> None:
         read_until(driver, lambda chunks: len(chunks) == 5)
 
 
+@pytest.mark.slow
 def test_one_silent_signal_among_others_is_noticed() -> None:
     emulator = strap()
     with opened(emulator, signals=("ecg", "rr"), stall_s=2.5) as driver:
@@ -196,6 +205,7 @@ def test_one_silent_signal_among_others_is_noticed() -> None:
             read_until(driver, lambda chunks: len(of(chunks, "ecg")) > 40)
 
 
+@pytest.mark.slow
 def test_only_what_is_spoilt_is_said_to_be_noise() -> None:
     with (
         opened(strap(spoil_every=1), signals=("ecg",), stall_s=2.5) as driver,
@@ -204,6 +214,7 @@ def test_only_what_is_spoilt_is_said_to_be_noise() -> None:
         read_until(driver, bool)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "said"), [("refuse", "refuses"), ("deaf", "does not answer")])
 def test_a_strap_that_does_not_obey_is_a_sentence(fault: str, said: str) -> None:
     with serving(strap(**{fault: True})) as reached:
@@ -214,6 +225,7 @@ def test_a_strap_that_does_not_obey_is_a_sentence(fault: str, said: str) -> None
         driver.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", LINES)
 def test_unplugged_and_plugged_in_again_it_goes_on_counting(where: int | None) -> None:
     emulator = strap(where)
@@ -305,6 +317,7 @@ def _open_and_read(driver: BioHarness) -> None:
         assert driver.read() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [_flood, _drip, _acknowledge_and_flood])
 def test_a_hostile_server_costs_bounded_memory_and_time(answer: Callable[..., None]) -> None:
     with hostile(answer) as port:
