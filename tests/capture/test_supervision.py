@@ -22,7 +22,10 @@ RESTART = Restart(None, 30.0)
 def standing_still() -> Iterator[DeviceProcess]:
     """Start a device and stop its process."""
     process = DeviceProcess(WorkerTask("mocap", "simulated.mocap", {}, "run", ""))
-    (worker,) = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+    workers: list[psutil.Process] = []
+    while not workers:  # between its fork and its exec a child has another's command line
+        workers = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+    (worker,) = workers
     try:
         wait_for_devices([process], 30.0)
         os.kill(worker.pid, signal.SIGSTOP)
