@@ -40,6 +40,8 @@ class SerialLink:
         if self._tcp is not None:
             self._tcp.open()
             return
+        if self._port.startswith("socket://"):
+            raise DeviceError(f"{self._port} names no TCP port; write socket://HOST:PORT")
         alone: dict[str, Any] = {"exclusive": True} if os.name == "posix" and "://" not in self._port else {}
         try:
             self._line = serial.serial_for_url(
@@ -58,8 +60,7 @@ class SerialLink:
             return
         line = self._opened()
         try:
-            line.write(data)
-            line.flush()
+            line.write(data)  # no flush after it, which has no bound: a line that takes nothing would hold us for ever
         except (OSError, AttributeError, TypeError) as error:  # the last two: pyserial, when the line goes meanwhile
             raise self._broken(error) from None
 
@@ -92,7 +93,7 @@ class SerialLink:
         line = self._opened()
         try:
             line.reset_input_buffer()
-        except (OSError, AttributeError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001 - termios.error among them, which is no OSError
             raise self._broken(error) from None
 
     def close(self) -> None:
@@ -112,7 +113,9 @@ class SerialLink:
     def _broken(self, error: Exception) -> DeviceError:
         # what pyserial itself says, without the system's number, is about its reading and not about the line
         told = isinstance(error, OSError) and (error.errno is not None or isinstance(error, TimeoutError))
-        why = said(error) if told and isinstance(error, OSError) else "the line is gone"
+        why = said(error) if told else "the line is gone"
+        if type(error).__name__ == "SerialTimeoutException":
+            why = "it takes nothing that is sent to it"
         return DeviceError(f"{self._what} broke off ({why}); check its cable or dongle")
 
     def _why_not(self, error: Exception) -> str:

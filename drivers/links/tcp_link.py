@@ -30,7 +30,7 @@ class TcpLink:
             self._socket = socket.create_connection(self._address, timeout=wait_s)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        except OSError as error:
+        except (OSError, UnicodeError, OverflowError) as error:  # the last two: what can be no name, or no port
             self.close()
             raise DeviceError(
                 f"{self._what} does not answer ({said(error)}); check that it runs, and its address"
@@ -95,6 +95,7 @@ class TcpLink:
         return self._socket
 
 
-def said(error: OSError) -> str:
-    """Return what an error of the operating system says, without its number."""
-    return (error.strerror or str(error) or type(error).__name__).lower()
+def said(error: Exception) -> str:
+    """Return what an error, mostly of the operating system, says, without its number."""
+    told = error.strerror if isinstance(error, OSError) else None
+    return (told or str(error) or type(error).__name__).lower()

@@ -74,9 +74,12 @@ class UdpLink:
                 where = f"multicast group {self._group} on interface {self._interface}"
                 member = struct.pack("4s4s", socket.inet_aton(self._group), socket.inet_aton(self._interface))
                 line.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
-        except OSError as error:
+        except (OSError, UnicodeError, OverflowError) as error:  # the last two: what can be no name, or no port
             self.close()
-            if error.errno == errno.EADDRNOTAVAIL or getattr(error, "winerror", None) == _NO_SUCH_ADDRESS:
+            if (
+                getattr(error, "errno", None) in {errno.EADDRNOTAVAIL, errno.ENODEV}
+                or getattr(error, "winerror", None) == _NO_SUCH_ADDRESS
+            ):
                 address = self._interface if self._group is not None else self._address[0]
                 raise DeviceError(
                     f"this computer has no network card with the address {address}, which is to reach {self._what}; "
@@ -88,7 +91,7 @@ class UdpLink:
         """Send one datagram. Raises DeviceError where the address cannot be reached."""
         try:
             self._opened().sendto(data, address)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             raise DeviceError(
                 f"{self._what} at {address[0]}:{address[1]} cannot be reached ({said(error)}); check its address"
             ) from None
