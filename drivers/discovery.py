@@ -27,9 +27,9 @@ class Found:
 SEARCHES: Final[dict[str, str]] = {
     "serial ports": "drivers.serial_ports:find_serial_ports",
     "OpenBCI dongles": "drivers.openbci.search:find_dongles",
-    "qualisys.qtm": "drivers.qualisys.discovery:find_qtm",
+    "QTM computers": "drivers.qualisys.discovery:find_qtm",
     "Trigno servers": "drivers.delsys.search:find_trigno",
-    "natnet": "drivers.optitrack.natnet_search:find_servers",
+    "NatNet servers": "drivers.optitrack.natnet_search:find_servers",
     "USB cameras": "drivers.cameras.search:find_usb_cameras",
     "Basler cameras": "drivers.cameras.search:find_basler_cameras",
 }

@@ -63,7 +63,7 @@ def test_nobody_answers(port: int) -> None:
 
 
 def test_it_is_among_the_searches() -> None:
-    assert discovery.SEARCHES["qualisys.qtm"] == "drivers.qualisys.discovery:find_qtm"
+    assert discovery.SEARCHES["QTM computers"] == "drivers.qualisys.discovery:find_qtm"
 
 
 def test_qualisys_own_client_finds_it_too(free_udp_port: int) -> None:
