@@ -32,8 +32,10 @@ from lab.streams import Channel, Chunk, StreamSpec
 _WAIT_S: Final = 0.2
 #: The first samples come about two seconds after the start.
 _FIRST_DATA_S: Final = 8.0
-#: The first samples are looked at for so long: channels at zero, and the rate where the base contradicts itself.
-_LOOK_S: Final = 1.0
+#: The first samples are looked at for so long: channels at zero, and the rate where the base contradicts itself; again
+#: where the rate is not what the base says, so often at most.
+_LOOK_S: Final = 0.7
+_LOOKS: Final = 3
 #: What has piled up while the base got going comes first, and all at once.
 _SETTLED_S: Final = 0.3
 _POLITE_S: Final = 2.0
@@ -271,14 +273,13 @@ class Trigno:
                     "are switched on, and no other program collects data"
                 )
             self._receive(_WAIT_S, seen)
-        begin_s = emg.heard_s
-        while time.monotonic() < begin_s + _SETTLED_S:
-            self._receive(_WAIT_S, seen)
-        first, first_s = emg.count, emg.heard_s
-        while time.monotonic() < begin_s + _LOOK_S:
-            self._receive(_WAIT_S, seen)
-        self._pieces.clear()  # they are of no take
-        rate_hz, remarks = fitting_rate(base.rates_hz, (emg.count - first) / max(emg.heard_s - first_s, 0.1))
+        self._read_on(_SETTLED_S, seen)
+        for _ in range(_LOOKS):  # a computer that was busy elsewhere for a moment is no reason to doubt the base
+            first, first_s = emg.count, emg.heard_s
+            self._read_on(_LOOK_S, seen)
+            rate_hz, remarks = fitting_rate(base.rates_hz, (emg.count - first) / max(emg.heard_s - first_s, 0.1))
+            if rate_hz == base.rates_hz[0] and not remarks:
+                break
         if rate_hz != base.rates_hz[0]:
             self._arrange(base, rate_hz)
         where = "legacy EMG port" if base.legacy else f"EMG port {self._settings.emg_port}"
@@ -287,6 +288,13 @@ class Trigno:
             *zero_remarks(emg.columns, seen[emg.what], where),
             *aux_remarks(aux.columns, seen.get(aux.what)),
         )
+
+    def _read_on(self, seconds: float, seen: dict[str, Alive]) -> None:
+        """Look at what comes for so long; it is of no take."""
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            self._receive(_WAIT_S, seen)
+            self._pieces.clear()
 
     def _receive(self, wait_s: float, seen: dict[str, Alive] | None = None) -> None:
         """Take what has come on all ports, once each, so that none waits for the other.

@@ -8,4 +8,4 @@ import pytest
 @pytest.fixture(autouse=True)
 def _look_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.delsys.trigno._SETTLED_S", 0.1)
-    monkeypatch.setattr("drivers.delsys.trigno._LOOK_S", 0.4)
+    monkeypatch.setattr("drivers.delsys.trigno._LOOK_S", 0.3)
