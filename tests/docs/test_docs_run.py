@@ -51,7 +51,7 @@ FILMED = "filmed/dataset"
 PLAYLIST = 'name = "legs first"\norder = ["A16", "A17"]\n'
 TAKE = "flex-data/raw/S12/20261123-0930/A16-01"
 #: Commands that go on until they are stopped, and what stops them.
-ENDLESS = {"record": ("--duration", "2"), "stream": ("--duration", "2"), "replay": ("--duration", "2")}
+ENDLESS = dict.fromkeys(("record", "stream", "replay", "emulate"), ("--duration", "2"))
 INTERRUPTED = 130
 #: Where the documents plug in a disk, and where it is for the test.
 USB = "/media/usb/flex-backup", "E:flex-backup"
@@ -192,6 +192,8 @@ def test_every_command_in_the_documents_does_what_it_says(
     for words in complete_commands(project):
         if "rerun" in words and find_spec("rerun") is None:
             continue  # an extra that is not installed
+        if words[0] == "record" and any(word.endswith("emulated-lab.toml") for word in words):
+            continue  # test_emulated_lab.py serves it as well
         folder = tmp_path / "now"
         shutil.copytree(lab, folder)
         monkeypatch.chdir(folder)
@@ -203,6 +205,9 @@ def test_every_command_in_the_documents_does_what_it_says(
         for disk in USB:
             named = [word.replace(disk, str(folder / PLUGGED_IN)) for word in named]
         named = [word.replace(ON_THE_CLUSTER, "flex-data") for word in named]
+        if words[:2] == ("rig", "new"):
+            (folder / words[2]).unlink(missing_ok=True)
+            named.append("--yes")
         if "--undo" in words:
             assert flex_capture("reps", TAKE, "--exclude", 1).code == 0
         if "--cluster" in words:  # tests/capture has a real one; here nobody answers
@@ -218,6 +223,8 @@ def test_every_command_in_the_documents_does_what_it_says(
             done, allowed = listened_to(flex_capture, named), {INTERRUPTED}
         else:
             done, allowed = flex_capture(*named, *ENDLESS.get(command, ())), {0, 1}
+        if words[:2] == ("rig", "new"):
+            allowed = {0, 2}  # nothing is plugged in
         if done.code not in allowed or "Traceback" in done.err:
             problems.append(f"flex-capture {shlex.join(words)}: exit code {done.code}\n{done.out}{done.err}")
         if command == "amend":
